@@ -1,0 +1,42 @@
+"""The guests that come with the package, by name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdeiviz.resources import resource
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A bundled guest: its sources, and the ELF file built from them, lie side by side."""
+
+    name: str
+    summary: str
+    """What it does, in one line."""
+    profile: str
+    """The profile whose rules it shows."""
+
+    @property
+    def elf(self) -> Path:
+        """The program."""
+        return resource("assets", "guests", f"{self.name}.elf")
+
+    @property
+    def source(self) -> Path:
+        """The file that its story is told in."""
+        return self.elf.with_suffix(".S")
+
+
+GUESTS: dict[str, Guest] = {
+    guest.name: guest
+    for guest in (
+        Guest("hello", "prints one line and switches the machine off", "kvm-v7"),
+        Guest("registration", "gets ready for an SDEI event, and takes it all back", "kvm-v7"),
+        Guest("delivery", "sends itself an event and comes back from it in two ways", "kvm-v7"),
+        Guest("levels", "is interrupted at EL1t and EL0, and finds nothing changed", "kvm-v7"),
+        Guest("counter", "computes in registers for 120 million instructions", "kvm-v7"),
+        Guest("counter_memory", "computes in memory for 120 million instructions", "kvm-v7"),
+        Guest("spin", "prints one line and loops for ever", "kvm-v7"),
+    )
+}
+"""Every bundled guest, in the order in which to meet them."""
