@@ -1,0 +1,1 @@
+"""Numbers and layouts of the interfaces a guest sees. Constants and decoding only, no behaviour."""

@@ -1,0 +1,1 @@
+"""Recording a guest and moving through the recording."""

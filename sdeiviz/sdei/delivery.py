@@ -1,0 +1,203 @@
+"""Raising, delivering and completing an event (series v7, patches 12 and 13)."""
+
+import errno
+from array import array
+from collections.abc import Callable
+from typing import Final
+
+from sdeiviz.abi import pstate
+from sdeiviz.abi.sdei import CONTEXT_REGISTERS, Result
+from sdeiviz.sdei.events import EventContext, EventHandler, SdeiVcpu
+from sdeiviz.sdei.profiles import Profile
+from sdeiviz.sdei.table import TABLE, Action
+from sdeiviz.trace import (
+    Defect,
+    EventCancelled,
+    EventCompleted,
+    EventDelivered,
+    EventRaised,
+    HandlerStateChanged,
+    MaskChanged,
+)
+
+Emit = Callable[..., None]
+"""``emit(vcpu, EventType, *fields)``: the receiver adds index, time and vCPU number."""
+
+HANDLER_PSTATE: Final = pstate.DAIF | pstate.EL1H
+_CLEARED: Final = memoryview(array("Q", bytes(14 * 8)))
+
+
+class HostHang(Exception):
+    """The posted code would hang the host or leave its arrays here; the vCPU must not go on."""
+
+
+class Delivery:
+    """The half of the dispatcher that the host drives. See `sdeiviz.sdei.dispatcher.Dispatcher`."""
+
+    def __init__(self, profile: Profile, emit: Emit) -> None:
+        self.profile = profile
+        self.emit = emit
+
+    # -- raise -------------------------------------------------------------------------------------
+
+    def inject_event(self, vcpu: SdeiVcpu, event: int, *, immediate: bool = False) -> int:
+        """Make an event pending from the host (`kvm_sdei_inject_event`, patch 12).
+
+        Parameters
+        ----------
+        event
+            Event number.
+        immediate
+            Only if it can be delivered at once; else -EBUSY.
+
+        Returns
+        -------
+        int
+            0, -ENOENT (no such event, or not registered) or -EBUSY.
+        """
+        sdei = vcpu.sdei
+        handler = sdei.handlers.get(event)
+        if handler is None or not handler.state & 1:
+            return -errno.ENOENT
+        deliverable = not sdei.masked and bool(handler.state & 2)
+        if immediate and (not deliverable or sdei.pending() or sdei.contexts):
+            return -errno.EBUSY
+        self._raise(vcpu, handler, "inject")
+        if deliverable:
+            sdei.requested = True
+        return 0
+
+    def cancel_event(self, vcpu: SdeiVcpu, event: int) -> int:
+        """Withdraw a pending event (`kvm_sdei_cancel_event`, patch 12).
+
+        Returns 0 (also when nothing was pending), -ENOENT, or -EBUSY while its handler runs.
+        """
+        handler = vcpu.sdei.handlers.get(event)
+        if handler is None or not handler.state & 1:
+            return -errno.ENOENT
+        if handler.state & 4:
+            return -errno.EBUSY
+        self.emit(vcpu, EventCancelled, event, handler.pending)
+        handler.pending = False
+        return 0
+
+    def _raise(self, vcpu: SdeiVcpu, handler: EventHandler, source: str) -> None:
+        self.emit(vcpu, EventRaised, handler.event, source, handler.pending)
+        handler.pending = True
+
+    # -- deliver -----------------------------------------------------------------------------------
+
+    def deliver_event(self, vcpu: SdeiVcpu) -> bool:
+        """Enter the handler of the first event that may be delivered (`kvm_sdei_deliver_event`, patch 12).
+
+        Called before the guest is entered, when KVM_REQ_SDEI is set. Answers the request whether or not
+        anything could be delivered. Returns whether a handler was entered.
+        """
+        sdei = vcpu.sdei
+        sdei.requested = False
+        if sdei.masked or sdei.contexts:
+            return False
+        for handler in sdei.handlers.values():
+            if not handler.pending:
+                continue
+            if TABLE[Action.DELIVER][handler.state].result is Result.SUCCESS:
+                self._enter(vcpu, handler)
+                return True
+            if not self.profile.skip_disabled_events:
+                self.defect(
+                    vcpu,
+                    "D1",
+                    f"event {handler.event} is pending but not enabled; the search for an event to deliver looks at "
+                    "it again and again and never at the next one: the host's CPU hangs in this loop",
+                )
+        return False
+
+    def _enter(self, vcpu: SdeiVcpu, handler: EventHandler) -> None:
+        """Save what is interrupted, then make the handler's entry state (patch 12; DEN0054C table 5)."""
+        x = vcpu.x
+        pc, saved_pstate = vcpu.pc, vcpu.pstate
+        context = EventContext(handler.event, pc, saved_pstate, array("Q", x[:CONTEXT_REGISTERS]))
+        vcpu.sdei.contexts.append(context)
+
+        if not self.profile.keep_x4_to_x17:
+            x[4:18] = _CLEARED
+        x[0] = handler.event
+        x[1] = handler.argument
+        x[2] = pc
+        x[3] = saved_pstate
+        # Same flags, but at EL1 on SP_EL1 with everything masked; ELR_EL1 and SPSR_EL1 stay the guest's.
+        vcpu.pstate = saved_pstate & ~pstate.MODE | HANDLER_PSTATE
+        vcpu.pc = handler.entry
+
+        handler.pending = False
+        self.apply(vcpu, handler, Action.DELIVER)
+        self.emit(
+            vcpu, EventDelivered, handler.event, handler.entry, handler.argument, pc, saved_pstate, tuple(context.x)
+        )
+
+    # -- complete ----------------------------------------------------------------------------------
+
+    def event_complete(self, vcpu: SdeiVcpu) -> None:
+        """EVENT_COMPLETE: go back to what was interrupted (patch 13). The status in x1 is ignored."""
+        self._leave(vcpu, None)
+
+    def event_complete_and_resume(self, vcpu: SdeiVcpu) -> None:
+        """EVENT_COMPLETE_AND_RESUME: go to the address in x1 as if an exception had been taken (patch 13)."""
+        self._leave(vcpu, vcpu.x[1])
+
+    def _leave(self, vcpu: SdeiVcpu, resume: int | None) -> None:
+        sdei = vcpu.sdei
+        handler = sdei.running()
+        if handler is None:
+            return
+        context = sdei.contexts.pop()
+        vcpu.x[:CONTEXT_REGISTERS] = context.x
+        if resume is None:
+            vcpu.pstate = context.pstate
+            vcpu.pc = context.pc
+        else:
+            vcpu.elr_el1 = context.pc
+            vcpu.spsr_el1 = context.pstate
+            vcpu.pstate = context.pstate & ~pstate.MODE | HANDLER_PSTATE
+            vcpu.pc = resume
+        self.apply(vcpu, handler, Action.COMPLETE)
+        self.emit(vcpu, EventCompleted, handler.event, context.pc, resume)
+        if self.profile.request_after_complete and sdei.pending():
+            sdei.requested = True
+
+    # -- reset -------------------------------------------------------------------------------------
+
+    def reset_vcpu(self, vcpu: SdeiVcpu) -> None:
+        """What a reset of the vCPU does to its SDEI state: everything gone and masked, or nothing (D11)."""
+        if not self.profile.reset_clears_state:
+            return
+        self.set_mask(vcpu, True)
+        sdei = vcpu.sdei
+        sdei.contexts.clear()
+        sdei.requested = False
+        for handler in sdei.handlers.values():
+            if handler.state:
+                self.emit(vcpu, HandlerStateChanged, handler.event, "reset", int(handler.state), 0)
+            sdei.handlers[handler.event] = EventHandler(handler.event)
+
+    # -- shared with the calls -----------------------------------------------------------------------
+
+    def apply(self, vcpu: SdeiVcpu, handler: EventHandler, action: Action) -> Result:
+        """Move a handler as the table says and return the table's result."""
+        before = handler.state
+        result, after = TABLE[action][before]
+        if after is not before:
+            handler.state = after
+            self.emit(vcpu, HandlerStateChanged, handler.event, action.value, int(before), int(after))
+        return result
+
+    def set_mask(self, vcpu: SdeiVcpu, masked: bool) -> None:
+        """Mask or unmask the PE."""
+        if vcpu.sdei.masked != masked:
+            vcpu.sdei.masked = masked
+            self.emit(vcpu, MaskChanged, masked)
+
+    def defect(self, vcpu: SdeiVcpu, name: str, explanation: str) -> None:
+        """Record that a defect of the posted code takes effect, and stop the vCPU."""
+        self.emit(vcpu, Defect, name, explanation)
+        raise HostHang(f"{name}: {explanation}")

@@ -1,0 +1,47 @@
+"""What happened, as typed events, and their JSON Lines form. Nothing else."""
+
+from sdeiviz.trace.events import (
+    Console,
+    Defect,
+    EventCancelled,
+    EventCompleted,
+    EventDelivered,
+    EventRaised,
+    ExceptionTaken,
+    ExternalAbort,
+    HandlerStateChanged,
+    HostInput,
+    Hypercall,
+    HypercallResult,
+    MaskChanged,
+    Stopped,
+    SystemReset,
+    TraceEvent,
+    WaitForInterrupt,
+    is_sdei,
+)
+from sdeiviz.trace.jsonl import TraceError, dump, load
+
+__all__ = [
+    "Console",
+    "Defect",
+    "EventCancelled",
+    "EventCompleted",
+    "EventDelivered",
+    "EventRaised",
+    "ExceptionTaken",
+    "ExternalAbort",
+    "HandlerStateChanged",
+    "HostInput",
+    "Hypercall",
+    "HypercallResult",
+    "MaskChanged",
+    "Stopped",
+    "SystemReset",
+    "TraceError",
+    "TraceEvent",
+    "WaitForInterrupt",
+    "dump",
+    "is_sdei",
+    "load",
+]

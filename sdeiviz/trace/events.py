@@ -1,0 +1,241 @@
+"""The events of a trace.
+
+Each starts with the same three fields:
+
+========  =================================================================================
+index     instructions executed by the machine when it happened (see `sdeiviz.cpu.clock`)
+time      virtual time in nanoseconds
+vcpu      number of the vCPU it happened on
+========  =================================================================================
+
+Addresses and register values are unsigned 64-bit numbers; results are what the guest finds in x0.
+Named tuples, not dataclasses: a hypercall emits several of them and must stay cheap.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Hypercall(NamedTuple):
+    """The guest executed HVC or SMC."""
+
+    index: int
+    time: int
+    vcpu: int
+    conduit: str
+    pc: int
+    """Address of the HVC or SMC instruction."""
+    function: int
+    """w0."""
+    arguments: tuple[int, ...]
+    """x1 to x5."""
+
+
+class HypercallResult(NamedTuple):
+    """The answer was written: x0 = result. COMPLETE and COMPLETE_AND_RESUME that succeed have none."""
+
+    index: int
+    time: int
+    vcpu: int
+    function: int
+    result: int
+
+
+class HandlerStateChanged(NamedTuple):
+    """An event handler moved in the state diagram; states are the bits EVENT_STATUS returns."""
+
+    index: int
+    time: int
+    vcpu: int
+    event: int
+    action: str
+    before: int
+    after: int
+
+
+class MaskChanged(NamedTuple):
+    """PE_MASK, PE_UNMASK or a reset changed whether this PE takes events."""
+
+    index: int
+    time: int
+    vcpu: int
+    masked: bool
+
+
+class EventRaised(NamedTuple):
+    """An event became pending, by EVENT_SIGNAL or by the host."""
+
+    index: int
+    time: int
+    vcpu: int
+    event: int
+    source: str
+    """"signal" or "inject"."""
+    already_pending: bool
+
+
+class EventCancelled(NamedTuple):
+    """The host withdrew a pending event."""
+
+    index: int
+    time: int
+    vcpu: int
+    event: int
+    was_pending: bool
+
+
+class EventDelivered(NamedTuple):
+    """The guest was interrupted and its handler entered."""
+
+    index: int
+    time: int
+    vcpu: int
+    event: int
+    entry: int
+    argument: int
+    pc: int
+    """Interrupted PC."""
+    pstate: int
+    """Interrupted PSTATE."""
+    registers: tuple[int, ...]
+    """Interrupted x0 to x17."""
+
+
+class EventCompleted(NamedTuple):
+    """The handler finished and the interrupted context came back."""
+
+    index: int
+    time: int
+    vcpu: int
+    event: int
+    pc: int
+    """PC restored, or put into ELR_EL1 where `resume` is given."""
+    resume: int | None
+    """Address that COMPLETE_AND_RESUME went to."""
+
+
+class ExceptionTaken(NamedTuple):
+    """The guest took an exception to EL1."""
+
+    index: int
+    time: int
+    vcpu: int
+    vector: int
+    """Address of the vector."""
+    syndrome: int
+    """ESR_EL1."""
+    address: int
+    """FAR_EL1 where the exception sets it, else 0."""
+    pc: int
+    """ELR_EL1."""
+    pstate: int
+    """SPSR_EL1."""
+
+
+class ExternalAbort(NamedTuple):
+    """An access to an intermediate physical address where nothing is, or of a kind the device refuses."""
+
+    index: int
+    time: int
+    vcpu: int
+    pc: int
+    ipa: int
+    write: bool
+    reason: str
+
+
+class WaitForInterrupt(NamedTuple):
+    """The guest executed WFI."""
+
+    index: int
+    time: int
+    vcpu: int
+    pc: int
+
+
+class Console(NamedTuple):
+    """A line the guest wrote to its UART, without the newline; the time is the newline's."""
+
+    index: int
+    time: int
+    vcpu: int
+    text: str
+
+
+class HostInput(NamedTuple):
+    """The host acted on the machine from outside; replayed at exactly this index."""
+
+    index: int
+    time: int
+    vcpu: int
+    action: str
+    """"inject", "cancel", "register", "memory" or "console"."""
+    target: str
+    """Event number, register name or address."""
+    value: int
+    result: int
+
+
+class SystemReset(NamedTuple):
+    """PSCI SYSTEM_RESET: the image was loaded again and the machine restarted."""
+
+    index: int
+    time: int
+    vcpu: int
+
+
+class Defect(NamedTuple):
+    """A documented defect of the series took effect (profile knobs; the reference names them D1 to D11)."""
+
+    index: int
+    time: int
+    vcpu: int
+    name: str
+    explanation: str
+
+
+class Stopped(NamedTuple):
+    """The machine cannot or will not go on by itself."""
+
+    index: int
+    time: int
+    vcpu: int
+    reason: str
+    detail: str
+
+
+TraceEvent = (
+    Hypercall
+    | HypercallResult
+    | HandlerStateChanged
+    | MaskChanged
+    | EventRaised
+    | EventCancelled
+    | EventDelivered
+    | EventCompleted
+    | ExceptionTaken
+    | ExternalAbort
+    | WaitForInterrupt
+    | Console
+    | HostInput
+    | SystemReset
+    | Defect
+    | Stopped
+)
+
+TYPES: Final[dict[str, type[TraceEvent]]] = {
+    cls.__name__: cls for cls in TraceEvent.__args__  # type: ignore[attr-defined]
+}
+
+_SDEI_FUNCTIONS: Final = range(0xC400_0020, 0xC400_0040)
+
+
+def is_sdei(event: TraceEvent) -> bool:
+    """Tell whether an event is a moment of SDEI: a call, a raise, a delivery, a completion, a mask.
+
+    These are the moments that "next SDEI moment" stops at.
+    """
+    if isinstance(event, Hypercall):
+        return event.function in _SDEI_FUNCTIONS
+    return isinstance(
+        event, MaskChanged | EventRaised | EventCancelled | EventDelivered | EventCompleted | Defect
+    )
