@@ -37,7 +37,7 @@ check: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: .venv/test.stamp
 	$(BIN)/python tests/benchmarks/run.py
@@ -65,4 +65,4 @@ debian:
 
 clean:
 	rm -rf .venv build dist test-results .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find sdeiviz tests notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find . -path ./lab -prune -o -name __pycache__ -prune -exec rm -rf {} +

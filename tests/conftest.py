@@ -6,7 +6,7 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.skip_gate import pytest_configure  # noqa: F401  # the hook
+from tests.skip_gate import pytest_configure as pytest_configure
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,9 @@ class Clone:
         python = (
             [] if any(arg.startswith("PYTHON=") for arg in args) else [f"PYTHON={self.interpreter}"]
         )
-        env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        # A make that runs these tests hands its own variables on.
+        own = ("MAKE", "MFLAGS", "PYTHON", "LOCK", "LAB_ARGS", "TEST_ARGS")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         return subprocess.run(
             ["make", *python, *args], cwd=self.root, env=env, capture_output=True, text=True
         )

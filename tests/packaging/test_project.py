@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+Git = Callable[..., str]
 PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][0-9A-Za-z.+!]*")
-
-
-def git(*args: str) -> str:
-    """What git answers about this checkout."""
-    return subprocess.run(
-        ["git", "-c", f"safe.directory={ROOT}", *args],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
 
 
 def lines(path: str) -> list[str]:
@@ -89,7 +80,7 @@ def test_the_installed_package_is_this_checkout() -> None:
     assert importlib.metadata.version("sdeiviz") == PROJECT["version"]
 
 
-def test_every_text_file_has_unix_line_ends_in_git_and_on_disk() -> None:
+def test_every_text_file_has_unix_line_ends_in_git_and_on_disk(git: Git) -> None:
     for line in git("ls-files", "--eol").splitlines():
         details, _, path = line.partition("\t")
         index, tree, *_ = details.split()
@@ -97,7 +88,7 @@ def test_every_text_file_has_unix_line_ends_in_git_and_on_disk() -> None:
         assert tree in ("w/lf", "w/none", "w/-text", "w/"), path
 
 
-def test_attributes_keep_unix_line_ends_on_every_system() -> None:
+def test_attributes_keep_unix_line_ends_on_every_system(git: Git) -> None:
     for path in (".ci/run", "binder/postBuild", "assets/guests/link.ld", "Makefile"):
         answer = git("check-attr", "text", "eol", "--", path)
         assert f"{path}: text: auto" in answer
@@ -107,7 +98,7 @@ def test_attributes_keep_unix_line_ends_on_every_system() -> None:
 
 
 @pytest.mark.parametrize("path", [".ci/run", "binder/postBuild"])
-def test_a_bash_script_is_executable_and_stops_at_the_first_error(path: str) -> None:
+def test_a_bash_script_is_executable_and_stops_at_the_first_error(git: Git, path: str) -> None:
     text = (ROOT / path).read_text()
     assert re.match(r"#!(/usr/bin/env bash|/bin/bash)\n", text)
     assert re.search(r"^set -e", text, re.MULTILINE)
@@ -130,11 +121,11 @@ def test_a_plain_script_is_good_for_any_shell(path: str) -> None:
         "sdeiviz/__pycache__/x.pyc",
     ],
 )
-def test_what_make_leaves_is_ignored_by_git(path: str) -> None:
+def test_what_make_leaves_is_ignored_by_git(git: Git, path: str) -> None:
     assert git("check-ignore", "--no-index", path).strip() == path
 
 
-def test_no_tracked_file_is_one_that_git_should_ignore() -> None:
+def test_no_tracked_file_is_one_that_git_should_ignore(git: Git) -> None:
     assert git("ls-files", "--cached", "--ignored", "--exclude-standard") == ""
 
 
@@ -145,7 +136,7 @@ def test_every_make_target_of_the_readme_exists() -> None:
     assert {"lab", "test"} <= named <= targets
 
 
-def test_every_relative_link_of_the_readme_leads_to_a_tracked_file() -> None:
+def test_every_relative_link_of_the_readme_leads_to_a_tracked_file(git: Git) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", (ROOT / "README.md").read_text())
     tracked = git("ls-files").splitlines()
     for link in links:
