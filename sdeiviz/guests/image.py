@@ -169,10 +169,12 @@ def _physical_entry(where: str, entry: int, linked: list[tuple[int, Segment]]) -
     bases = [(virtual, segment) for virtual, segment in linked]
     bases += [(segment.address, segment) for _, segment in linked]
     for base, segment in bases:
-        if base <= entry < base + len(segment.data):
+        if base <= entry <= base + len(segment.data) - 4:
             physical = segment.address + entry - base
             if physical % 4:
-                raise ImageError(f"{where}: entry {entry:#x} is not a multiple of 4; mend --entry")
+                raise ImageError(
+                    f"{where}: entry {entry:#x} is not a multiple of 4; give another --entry"
+                )
             return physical
     raise ImageError(f"{where}: no code at entry {entry:#x}; give --entry inside a segment")
 

@@ -262,8 +262,8 @@ class _Unit:
             self._directories = [path for path, _ in self._entries()]
             self._names = [self._path(path, directory) for path, directory in self._entries()]
             return
-        while directory := reader.string():
-            self._directories.append(directory)
+        while name := reader.string():
+            self._directories.append(name)
         while name := reader.string():
             directory, _, _ = reader.leb(), reader.leb(), reader.leb()  # and time, and size
             self._names.append(self._path(name, directory))

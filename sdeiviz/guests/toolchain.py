@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +18,15 @@ from pathlib import Path
 
 from sdeiviz.errors import ToolchainError
 
-_OPTIONS = (
+_COMPILE = (
     "-g",
     "-O1",
     "-ffreestanding",
     "-fno-pic",
     "-mgeneral-regs-only",  # the FPU may be off
     "-mstrict-align",  # with the MMU off memory is Device memory, which must be aligned
+)
+_LINK = (
     "-nostdlib",
     "-static",
     "-Wl,--build-id=none",
@@ -42,9 +45,9 @@ class Toolchain:
     @cached_property
     def version(self) -> str:
         """What the driver says it is, in one line."""
-        return _run([*self.command, "--version"], self.name).splitlines()[0]
+        return self._run(None, "--version").partition("\n")[0]
 
-    def compile(self, sources: Sequence[Path], output: Path) -> None:
+    def compile(self, sources: Sequence[Path], output: Path, options: Sequence[str] = ()) -> None:
         """Build a guest.
 
         Parameters
@@ -54,6 +57,8 @@ class Toolchain:
             which ``#include`` looks too.
         output
             The ELF file to write.
+        options
+            More for the driver, after our own.
 
         Raises
         ------
@@ -61,21 +66,39 @@ class Toolchain:
             The driver refused; the message has the first line of what it said.
         """
         directory = sources[0].resolve().parent
-        arguments = [
-            f"-Wl,-T,{source.name}" if source.suffix == ".ld" else source.name for source in sources
-        ]
-        _run(
-            [
-                *self.command,
-                *_OPTIONS,
-                f"-ffile-prefix-map={directory}=.",
-                *arguments,
-                "-o",
-                str(output.resolve()),
-            ],
-            self.name,
-            directory,
-        )
+        prefix = f"-ffile-prefix-map={directory}=."
+        scripts = [f"-Wl,-T,{source.name}" for source in sources if source.suffix == ".ld"]
+        # Object files of our own naming: the linker writes their names into the symbol table, and
+        # the driver would make up others each time.
+        with tempfile.TemporaryDirectory() as temporary:
+            objects = []
+            for source in sources:
+                if source.suffix == ".ld":
+                    continue
+                objects.append(str(Path(temporary) / f"{source.name}.o"))
+                self._run(
+                    directory, *_COMPILE, *options, prefix, "-c", source.name, "-o", objects[-1]
+                )
+            self._run(directory, *_LINK, *options, *scripts, *objects, "-o", str(output.resolve()))
+
+    def _run(self, directory: Path | None, *arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                [*self.command, *arguments],
+                cwd=directory,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=300,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ToolchainError(f"{self.name} does not run: {error}") from None
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+            # The first line that names an error; those before it tell where the compiler was.
+            reason = next((line for line in said if "error" in line.lower()), said[0])
+            raise ToolchainError(f"{self.name} failed: {reason}")
+        return done.stdout
 
 
 def available() -> list[Toolchain]:
@@ -110,18 +133,3 @@ def find() -> Toolchain:
         "no compiler for arm64 guests (looked for aarch64-linux-gnu-gcc, clang with ld.lld, "
         "and the Python package ziglang): apt install gcc-aarch64-linux-gnu, or pip install ziglang"
     )
-
-
-def _run(command: list[str], name: str, directory: Path | None = None) -> str:
-    try:
-        done = subprocess.run(
-            command, cwd=directory, capture_output=True, text=True, errors="replace", timeout=300
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolchainError(f"{name} does not run: {error}") from None
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        # The first line that is an error; before it compilers tell where they are.
-        reason = next((line for line in said if "error" in line.lower()), said[0])
-        raise ToolchainError(f"{name} failed: {reason}")
-    return done.stdout

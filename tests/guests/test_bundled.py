@@ -1,0 +1,109 @@
+"""The ELF files in the tree: where they come from and what is in them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sdeiviz.errors import ToolchainError
+from sdeiviz.guests import GUESTS, load, toolchain
+from sdeiviz.guests.toolchain import Toolchain
+from sdeiviz.resources import resource
+
+RAM = {"ram_base": 0x4000_0000, "ram_size": 0x0800_0000}
+COMPILER = "aarch64-linux-gnu-gcc (Debian 12.2.0-14) 12.2.0"
+
+
+def build(name: str, directory: Path, compiler: Toolchain) -> Path:
+    """Build a guest from a copy of its sources in another directory."""
+    here = resource("assets", "guests")
+    for part in (f"{name}.S", "runtime.S", "guest.inc", "sdei.h", "link.ld"):
+        shutil.copy(here / part, directory)
+    output = directory / f"{name}.elf"
+    sources = [directory / part for part in (f"{name}.S", "runtime.S", "link.ld")]
+    compiler.compile(sources, output)
+    return output
+
+
+def test_every_elf_file_in_the_tree_is_in_the_catalogue() -> None:
+    directory = resource("assets", "guests")
+    assert {path.stem for path in directory.glob("*.elf")} == set(GUESTS)
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_small_and_free_of_absolute_paths(name: str) -> None:
+    data = GUESTS[name].elf.read_bytes()
+    assert len(data) < 30_000
+    # A path, in any string or table: a slash after something that a name cannot end in.
+    assert re.findall(rb"(?:^|[^\w.\-/])(/[\w.\-]+)", data) == []
+    lines = load(name, **RAM).lines
+    assert set(lines.files) == {f"{name}.S", "runtime.S"}
+    assert all(lines.text(file) for file in lines.files)
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_rebuilt_with_the_same_compiler_the_loadable_bytes_are_equal(
+    name: str, toolchain: Toolchain, tmp_path: Path
+) -> None:
+    if toolchain.version != COMPILER:
+        pytest.skip(f"built with {COMPILER}; here is {toolchain.version}")
+    rebuilt = load(build(name, tmp_path, toolchain), **RAM)
+    bundled = load(name, **RAM)
+    assert rebuilt.segments == bundled.segments
+    assert rebuilt.entry == bundled.entry
+    assert rebuilt.sha256 == bundled.sha256
+
+
+def test_what_the_compiler_says_comes_back_in_one_line(
+    toolchain: Toolchain, tmp_path: Path
+) -> None:
+    source = tmp_path / "wrong.S"
+    source.write_text("    nonsense x0\n")
+    with pytest.raises(ToolchainError) as caught:
+        toolchain.compile([source], tmp_path / "wrong.elf")
+    message = str(caught.value)
+    assert message.isprintable()
+    assert message.startswith(f"{toolchain.name} failed: wrong.S:1")
+    assert not (tmp_path / "wrong.elf").exists()
+
+
+def test_without_a_compiler_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.delenv("SDEIVIZ_CC", raising=False)
+    monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None)
+    assert toolchain.available() == []
+    with pytest.raises(ToolchainError) as caught:
+        toolchain.find()
+    assert str(caught.value) == (
+        "no compiler for arm64 guests (looked for aarch64-linux-gnu-gcc, clang with ld.lld, and "
+        "the Python package ziglang): apt install gcc-aarch64-linux-gnu, or pip install ziglang"
+    )
+
+
+def test_which_drivers_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SDEIVIZ_CC", raising=False)
+    monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: object())
+
+    def put(name: str) -> None:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+
+    put("clang")  # of no use without its linker
+    assert [found.name for found in toolchain.available()] == ["zig cc"]
+    put("ld.lld")
+    put("aarch64-linux-gnu-gcc")
+    gcc, clang, zig = toolchain.available()
+    assert gcc.command == (str(tmp_path / "aarch64-linux-gnu-gcc"),)
+    assert clang.command == (
+        str(tmp_path / "clang"),
+        "--target=aarch64-none-elf",
+        "-fuse-ld=lld",
+    )
+    assert zig.command[1:] == ("-m", "ziglang", "cc", "-target", "aarch64-freestanding-none")
+
+    monkeypatch.setenv("SDEIVIZ_CC", "/opt/mine")
+    assert [found.command for found in toolchain.available()] == [("/opt/mine",)]
+    with pytest.raises(ToolchainError, match=r"^/opt/mine does not run: .*No such file"):
+        toolchain.find().compile([tmp_path / "a.S"], tmp_path / "a.elf")
