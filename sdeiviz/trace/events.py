@@ -172,6 +172,15 @@ class HostInput(NamedTuple):
     target: str
     """Event number, register name or address."""
     value: int
+
+
+class HostInputResult(NamedTuple):
+    """What the host was answered: 0 or a negative errno."""
+
+    index: int
+    time: int
+    vcpu: int
+    action: str
     result: int
 
 
@@ -217,6 +226,7 @@ TraceEvent = (
     | WaitForInterrupt
     | Console
     | HostInput
+    | HostInputResult
     | SystemReset
     | Defect
     | Stopped

@@ -1,0 +1,211 @@
+"""The clock: how many instructions a core has executed, exactly.
+
+The index is architectural. Every instruction that completes adds one, and so does one that ends in an
+exception to EL1; an access that the hypervisor resolves and lets the guest repeat adds nothing. It does
+not depend on where Unicorn cuts its translated blocks, so the same guest always meets the same index at
+the same place.
+
+A hook at the start of each block adds the block's length. A block that would go past the target is not
+counted: the hook stops the core in front of it, and `Core.run` then runs just the instructions that are
+left. With llvmlite the hook is machine code, and free; without it, the same few lines in Python.
+"""
+
+import ctypes
+from array import array
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+from unicorn import UC_HOOK_BLOCK, UC_HOOK_INSN
+from unicorn.arm64_const import UC_ARM64_INS_MRS, UC_ARM64_INS_MSR
+from unicorn.unicorn_py3.unicorn import uclib
+
+# Words of a clock's state, which the hook and the core share.
+INDEX: Final = 0
+TARGET: Final = 1
+INTERRUPT: Final = 2
+"""Not zero: stop at the next block, wherever that is."""
+BLOCKED_START: Final = 3
+BLOCKED_SIZE: Final = 4
+"""The block the hook refused to enter; size 0 where it refused none."""
+LAST_START: Final = 5
+LAST_SIZE: Final = 6
+"""The block counted last, in bytes; size 0 once it is known how far it ran."""
+READ_COUNTER: Final = 7
+WRITE_COUNTER: Final = 8
+"""Addresses of the functions to call for an MRS or MSR of a timer or PMU register."""
+_WORDS: Final = 9
+
+BlockHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+CounterHook = ctypes.CFUNCTYPE(
+    ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p
+)
+
+
+CounterFunction = Callable[[Any, int, int, Any], int]
+
+
+class CpRegister(ctypes.Structure):
+    """`uc_arm64_cp_reg`: what an MRS or MSR hook is told."""
+
+    _fields_ = [(name, ctypes.c_uint32) for name in ("crn", "crm", "op0", "op1", "op2")] + [("val", ctypes.c_uint64)]
+
+
+_NATIVE_BLOCK: Final = """
+define void @block(ptr %uc, i64 %start, i32 %size, ptr %state) {
+  %bytes = zext i32 %size to i64
+  %count = lshr i64 %bytes, 2
+  %index = load i64, ptr %state
+  %next = add i64 %index, %count
+  %target_at = getelementptr i64, ptr %state, i64 1
+  %target = load i64, ptr %target_at
+  %interrupt_at = getelementptr i64, ptr %state, i64 2
+  %interrupt = load volatile i64, ptr %interrupt_at
+  %past = icmp ugt i64 %next, %target
+  %wanted = icmp ne i64 %interrupt, 0
+  %refuse = or i1 %past, %wanted
+  br i1 %refuse, label %refused, label %counted
+counted:
+  store i64 %next, ptr %state
+  %last_start = getelementptr i64, ptr %state, i64 5
+  store i64 %start, ptr %last_start
+  %last_size = getelementptr i64, ptr %state, i64 6
+  store i64 %bytes, ptr %last_size
+  ret void
+refused:
+  %blocked_start = getelementptr i64, ptr %state, i64 3
+  store i64 %start, ptr %blocked_start
+  %blocked_size = getelementptr i64, ptr %state, i64 4
+  store i64 %bytes, ptr %blocked_size
+  %stop = inttoptr i64 EMU_STOP to ptr
+  %ignored = call i32 %stop(ptr %uc)
+  ret void
+}
+"""
+
+_NATIVE_COUNTER: Final = """
+define i32 @NAME(ptr %uc, i32 %number, ptr %register, ptr %state) {
+  ; Python sees only the timers and the PMU's counters, CRn 14 with op1 3; all else is none of ours
+  %crn = load i32, ptr %register
+  %op1_at = getelementptr i32, ptr %register, i64 3
+  %op1 = load i32, ptr %op1_at
+  %crn_14 = icmp eq i32 %crn, 14
+  %op1_3 = icmp eq i32 %op1, 3
+  %ours = and i1 %crn_14, %op1_3
+  br i1 %ours, label %call, label %no
+call:
+  %function_at = getelementptr i64, ptr %state, i64 WORD
+  %function = load ptr, ptr %function_at
+  %skip = call i32 %function(ptr %uc, i32 %number, ptr %register, ptr %state)
+  ret i32 %skip
+no:
+  ret i32 0
+}
+"""
+
+
+@lru_cache(maxsize=1)
+def _native() -> tuple[Any, int, int, int] | None:
+    """Compile the hooks; return (what keeps them alive, addresses of block, read, write), or None."""
+    try:
+        import llvmlite.binding as llvm
+    except ImportError:
+        return None
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    source = _NATIVE_BLOCK.replace("EMU_STOP", str(function_address(uclib.uc_emu_stop)))
+    for name, word in (("read", READ_COUNTER), ("write", WRITE_COUNTER)):
+        source += _NATIVE_COUNTER.replace("NAME", name).replace("WORD", str(word))
+    module = llvm.parse_assembly(source)
+    machine = llvm.Target.from_default_triple().create_target_machine(opt=2, jit=True)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    block, read, write = (engine.get_function_address(name) for name in ("block", "read", "write"))
+    return engine, block, read, write
+
+
+def function_address(function: Any) -> int:
+    """Return the address of a C function or callback."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+class Clock:
+    """Counts the instructions of one core.
+
+    Parameters
+    ----------
+    kind
+        "native" (needs llvmlite), "python", or None for the best there is.
+    """
+
+    def __init__(self, kind: str | None = None) -> None:
+        native = _native() if kind != "python" else None
+        if kind not in (None, "native", "python"):
+            raise ValueError(f"clock is 'native' or 'python', not {kind!r}")
+        if kind == "native" and native is None:
+            raise ValueError("the native clock needs llvmlite: pip install llvmlite, or take clock='python'")
+        self.kind = "native" if native else "python"
+        self._words = array("Q", bytes(8 * _WORDS))
+        self.state = memoryview(self._words)
+        self._native = native
+        self._keep: list[Any] = []
+
+    def attach(self, handle: Any, read: CounterFunction, write: CounterFunction) -> None:
+        """Install the hooks on a core, before it runs for the first time.
+
+        `read` and `write` are called for an MRS and an MSR of a timer or PMU register (op1 3, CRn 14) with
+        (core, register number, address of a `CpRegister`, user data); 1 means that it is done.
+        """
+        read_hook, write_hook = CounterHook(read), CounterHook(write)
+        self._keep += [read_hook, write_hook]
+        if self._native:
+            _, block_at, read_at, write_at = self._native
+            self.state[READ_COUNTER] = function_address(read_hook)
+            self.state[WRITE_COUNTER] = function_address(write_hook)
+        else:
+            block_hook = BlockHook(self._python_block(handle))
+            self._keep.append(block_hook)
+            block_at, read_at, write_at = map(function_address, (block_hook, read_hook, write_hook))
+        state_at = self._words.buffer_info()[0]
+        add_hook(handle, UC_HOOK_BLOCK, block_at, state_at)
+        add_hook(handle, UC_HOOK_INSN, read_at, state_at, argument=UC_ARM64_INS_MRS)
+        add_hook(handle, UC_HOOK_INSN, write_at, state_at, argument=UC_ARM64_INS_MSR)
+
+    def _python_block(self, handle: Any) -> Callable[[Any, int, int, Any], None]:
+        """The same as the native hook."""
+        state = self.state
+        stop = uclib.uc_emu_stop
+
+        def block(uc: Any, start: int, size: int, user_data: Any) -> None:
+            after = state[INDEX] + (size >> 2)
+            if after > state[TARGET] or state[INTERRUPT]:
+                state[BLOCKED_START] = start
+                state[BLOCKED_SIZE] = size
+                stop(handle)
+            else:
+                state[INDEX] = after
+                state[LAST_START] = start
+                state[LAST_SIZE] = size
+
+        return block
+
+
+def add_hook(
+    handle: Any, kind: int, function: int, user_data: int = 0, begin: int = 1, end: int = 0, argument: int = 0
+) -> int:
+    """Install a hook by the address of a C function: Unicorn's own binding adds two Python calls to each."""
+    hook = ctypes.c_size_t()
+    extra = (ctypes.c_int(argument),) if argument else ()
+    status = uclib.uc_hook_add(
+        handle,
+        ctypes.byref(hook),
+        kind,
+        ctypes.c_void_p(function),
+        ctypes.c_void_p(user_data),
+        ctypes.c_uint64(begin),
+        ctypes.c_uint64(end),
+        *extra,
+    )
+    if status:
+        raise RuntimeError(f"Unicorn refused a hook (error {status})")
+    return hook.value

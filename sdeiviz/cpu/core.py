@@ -1,0 +1,562 @@
+"""One core: running it, stopping it exactly, its exits to EL2, exception entry to EL1."""
+
+import ctypes
+import mmap
+import threading
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Any, Final, Literal, Protocol
+
+from unicorn import UC_HOOK_CODE, UC_HOOK_INTR, UcError
+from unicorn.arm64_const import UC_ARM64_REG_FPCR, UC_ARM64_REG_FPSR, UC_ARM64_REG_X0
+from unicorn.unicorn_const import UC_CTL_IO_WRITE, UC_CTL_TLB_FLUSH, UC_PROT_ALL, UC_PROT_READ
+from unicorn.unicorn_py3.unicorn import uclib
+
+from sdeiviz.abi import pstate
+from sdeiviz.cpu import clock as clk
+from sdeiviz.cpu import registers as regs
+from sdeiviz.cpu.layout import Context, find_live_state, layout, new_uc, write_cp, x_register
+from sdeiviz.errors import Error
+
+TRANSLATION_BUFFER: Final = 64 << 20
+_MEMORY_NEEDED: Final = TRANSLATION_BUFFER + (96 << 20)
+"""Address space that a core takes: the buffer, and what Unicorn keeps beside it."""
+
+# What the interrupt hook is told.
+_SVC: Final = 2
+_INSTRUCTION_ABORT: Final = 3
+_DATA_ABORT: Final = 4
+_HVC: Final = 11
+
+_NEVER: Final = 0xFFFF_FFFF_FFFF_FFFF
+_SHORT_RUN: Final = 20_000
+"""Instructions that need no watchdog: they take a few milliseconds at worst."""
+
+
+class CoreError(Error):
+    """The core cannot be made, or did something that no guest can cause."""
+
+
+class End(Enum):
+    """Why `Core.run` came back."""
+
+    TARGET = "target"
+    """The index is the one asked for."""
+    SLICE = "slice"
+    """The time slice is over, or `Core.interrupt` was called; call again to go on."""
+    BREAKPOINT = "breakpoint"
+    HANDLER = "handler"
+    """A handler called `Core.stop`."""
+
+
+class ExitHandler(Protocol):
+    """The hypervisor's side of an exit. Registers are the guest's at that moment and may be changed.
+
+    PC stands after an HVC, and on every other instruction that exits. An exit that completes its
+    instruction calls `Core.retire`; one that does not lets the guest repeat it.
+    """
+
+    def hypercall(self) -> None:
+        """HVC."""
+
+    def trap(self, syndrome: int) -> None:
+        """WFI, SMC or a system register that belongs to the hypervisor."""
+
+    def stage2_abort(self, syndrome: int, address: int, ipa: int) -> None:
+        """An access that stage 2 refuses: virtual and intermediate physical address."""
+
+    def guest_exception(self, syndrome: int, address: int | None, pc: int) -> None:
+        """An exception that EL1 is to take; `address` where it has a fault address."""
+
+    def counter(self, register: regs.CP, write: int | None) -> int | None:
+        """Read (or write) a timer or PMU register with op1 = 3, CRn = 14; None leaves it to the core."""
+
+
+class Core:
+    """A Cortex-A72 at EL1, under a hypervisor that is `handler`.
+
+    Parameters
+    ----------
+    memory
+        Physical memory: (address, buffer) pairs; page-aligned, shared and never copied.
+    stage2
+        Physical address of the level-1 stage-2 table.
+    mpidr
+        What MPIDR_EL1 reads.
+    handler
+        Where exits go.
+    clock
+        "native", "python" or None for the best there is.
+
+    Raises
+    ------
+    CoreError
+        Not enough memory for the core.
+    """
+
+    def __init__(
+        self,
+        memory: Iterable[tuple[int, mmap.mmap]],
+        stage2: int,
+        mpidr: int,
+        handler: ExitHandler,
+        clock: str | None = None,
+    ) -> None:
+        _require_memory()
+        self._layout = at = layout()
+        self._handler = handler
+        self._uc = uc = new_uc(TRANSLATION_BUFFER)
+        self._handle = uc._uch
+        self._buffers = []
+        for address, buffer in memory:
+            pointer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+            self._buffers.append(pointer)
+            uc.mem_map_ptr(address, len(buffer), UC_PROT_ALL, ctypes.addressof(pointer))
+        for register, value in (
+            (regs.SCR_EL3, regs.SCR_NS_HCE_RW),
+            (regs.HCR_EL2, regs.HCR_RW | regs.HCR_VM | regs.HCR_TWI | regs.HCR_TSC),
+            (regs.MDCR_EL2, regs.MDCR_TRAPS),
+            (regs.CNTHCTL_EL2, 3),
+            (regs.VMPIDR_EL2, 1 << 31 | mpidr),
+            (regs.VTCR_EL2, regs.VTCR),
+            (regs.VTTBR_EL2, stage2),
+        ):
+            write_cp(uc, register, value)
+
+        live = find_live_state(uc, at)
+        self._context = Context(uc)
+        self._copies = live is None
+        """No registers in place: every exit copies the state out and back."""
+        window = self._context.bytes
+        if live is not None:
+            window = memoryview((ctypes.c_ubyte * self._context.size).from_address(live)).cast("B")
+        self._window = window
+
+        def words(offset: int, count: int = 1, kind: Literal["Q", "I"] = "Q") -> memoryview:
+            return window[offset : offset + count * (8 if kind == "Q" else 4)].cast(kind)
+
+        self.x = words(at.x0, 31)
+        """x0 to x30, in place."""
+        self._sp = words(at.x0 + 31 * 8)
+        self._pc = words(at.pc)
+        self._mode, self._aarch64 = words(at.mode, kind="I"), words(at.mode + 4, kind="I")
+        self._daif = words(at.daif, kind="I")
+        self._nf, self._zf = words(at.nf, kind="I"), words(at.zf, kind="I")
+        self._cf, self._vf = words(at.cf, kind="I"), words(at.vf, kind="I")
+        self._syndrome, self._target_el = words(at.syndrome, kind="I"), words(at.target_el, kind="I")
+        self._fault_address, self._hpfar = words(at.fault_address), words(at.hpfar_el2)
+        self._system = {name: words(o, kind="I" if w == 4 else "Q") for name, (o, w) in at.system.items()}
+        self._vectors = [words(at.q0 + n * at.q_stride, 2) for n in range(32)]
+        self._exclusive = [words(offset) for offset in at.exclusive]
+        self._pull()
+        self._initial = self.save()
+
+        self.clock = clk.Clock(clock)
+        self._state = self.clock.state
+        self._end: End | None = None
+        self._error: BaseException | None = None
+        self._breakpoints: dict[int, int] = {}
+        self._start_index = 0
+        self.clock.attach(self._handle, self._on_counter_read, self._on_counter_write)
+        self._exception_hook = _ExceptionHook(self._on_exception)
+        self._breakpoint_hook = clk.BlockHook(self._on_breakpoint)
+        clk.add_hook(self._handle, UC_HOOK_INTR, clk.function_address(self._exception_hook))
+
+    # -- registers -----------------------------------------------------------------------------------
+
+    @property
+    def pc(self) -> int:
+        """The next instruction."""
+        return self._pc[0]
+
+    @pc.setter
+    def pc(self, value: int) -> None:
+        self._pc[0] = value
+
+    @property
+    def sp(self) -> int:
+        """The stack pointer in use."""
+        return self._sp[0]
+
+    @sp.setter
+    def sp(self, value: int) -> None:
+        self._sp[0] = value
+
+    @property
+    def pstate(self) -> int:
+        """PSTATE in SPSR layout. Setting it moves SP between its banks where the mode changes."""
+        return (
+            self._nf[0] & pstate.N
+            | (0 if self._zf[0] else pstate.Z)
+            | self._cf[0] << 29
+            | self._vf[0] >> 31 << 28
+            | self._daif[0]
+            | self._mode[0]
+        )
+
+    @pstate.setter
+    def pstate(self, value: int) -> None:
+        old = self._mode[0]
+        if (old ^ value) & pstate.MODE:
+            self._system[_bank(old)][0] = self._sp[0]
+            self._sp[0] = self._system[_bank(value)][0]
+        self._write_pstate(value)
+        if (old ^ value) & pstate.MODE & ~1:
+            self._rebuild_flags()
+
+    def _write_pstate(self, value: int) -> None:
+        self._nf[0] = value & pstate.N
+        self._zf[0] = ~value & pstate.Z
+        self._cf[0] = value >> 29 & 1
+        self._vf[0] = value << 3 & 0x8000_0000
+        self._daif[0] = value & pstate.DAIF
+        self._mode[0] = value & 0x0FFF_FFFF & ~pstate.DAIF
+
+    def __getitem__(self, name: str) -> int:
+        """Return an EL1 or EL0 system register by its lower-case name."""
+        if name == _bank(self._mode[0]):
+            return self._sp[0]
+        return self._system[name][0]
+
+    def __setitem__(self, name: str, value: int) -> None:
+        if name == _bank(self._mode[0]):
+            self._sp[0] = value
+        else:
+            self._system[name][0] = value
+
+    @property
+    def at_el0(self) -> bool:
+        """Whether the guest is at EL0."""
+        return pstate.exception_level(self._mode[0]) == 0
+
+    def allow_el0_pmu(self, value: int) -> None:
+        """Set PMUSERENR_EL0, which decides whether EL0's use of the PMU traps to EL1 or to EL2."""
+        self._push()
+        write_cp(self._uc, regs.PMUSERENR_EL0, value)
+        self._pull()
+
+    def settle_registers(self) -> None:
+        """Make changed system registers take effect: translation and the core's cached mode."""
+        self._rebuild_flags()
+        self.flush_tlb()
+
+    def save(self) -> dict[str, int]:
+        """Return the whole state of the core; `load` takes it back, on this core or another."""
+        state = {f"x{n}": value for n, value in enumerate(self.x)}
+        state |= {name: self[name] for name in self._system}
+        state |= {"pc": self.pc, "pstate": self.pstate}
+        state |= {f"v{n}": low | high << 64 for n, (low, high) in enumerate(self._vectors)}
+        state |= {f"exclusive{n}": word[0] for n, word in enumerate(self._exclusive)}
+        for name, register in _FLOATING_POINT.items():
+            state[name] = self._uc.reg_read(register)
+        return state
+
+    def load(self, state: Mapping[str, int]) -> None:
+        """Take over a saved state. Translations are forgotten, translated code is not."""
+        for n in range(31):
+            self.x[n] = state[f"x{n}"]
+        for n, vector in enumerate(self._vectors):
+            vector[0], vector[1] = state[f"v{n}"] & _NEVER, state[f"v{n}"] >> 64
+        for n, word in enumerate(self._exclusive):
+            word[0] = state[f"exclusive{n}"]
+        for name, view in self._system.items():
+            view[0] = state[name]
+        self.pc = state["pc"]
+        self._write_pstate(state["pstate"])
+        self._sp[0] = state[_bank(state["pstate"])]
+        self._push()
+        for name, register in _FLOATING_POINT.items():
+            self._uc.reg_write(register, state[name])
+        self._pull()
+        self.settle_registers()
+
+    def reset(self) -> None:
+        """Put the core into its state at power-on: EL1h, everything masked, MMU off."""
+        self.load(self._initial)
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    @property
+    def index(self) -> int:
+        """Instructions executed."""
+        return self._state[clk.INDEX]
+
+    @index.setter
+    def index(self, value: int) -> None:
+        self._state[clk.INDEX] = value
+
+    def _settle(self) -> None:
+        """Take back what the clock counted of the last block beyond PC."""
+        state = self._state
+        size = state[clk.LAST_SIZE]
+        if size:
+            state[clk.LAST_SIZE] = 0
+            left = state[clk.LAST_START] + size - self._pc[0]
+            if 0 < left <= size:
+                state[clk.INDEX] -= left >> 2
+
+    def retire(self) -> None:
+        """Complete the instruction that exited: step over it and count it."""
+        self._pc[0] += 4
+        self._state[clk.INDEX] += 1
+
+    # -- running -------------------------------------------------------------------------------------
+
+    def run(self, target: int, seconds: float = 0.03) -> End:
+        """Run until the index is `target`, or something else ends it.
+
+        Parameters
+        ----------
+        target
+            Index to stop at, exactly.
+        seconds
+            Host time after which to come back in any case.
+        """
+        state = self._state
+        state[clk.INTERRUPT] = 0
+        self._end = None
+        self._start_index = state[clk.INDEX]
+        if target - state[clk.INDEX] <= _SHORT_RUN:
+            return self._run(target)
+        watchdog = threading.Timer(seconds, self.interrupt)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return self._run(target)
+        finally:
+            watchdog.cancel()
+
+    def _run(self, target: int) -> End:
+        state = self._state
+        state[clk.TARGET] = target
+        while state[clk.INDEX] < target:
+            if state[clk.INTERRUPT]:
+                return End.SLICE
+            if target - state[clk.INDEX] == 1:
+                self._run_exactly(self._pc[0], 4)
+            else:
+                self._start(self._pc[0], _NEVER)
+                if state[clk.BLOCKED_SIZE] and not state[clk.INTERRUPT] and state[clk.INDEX] < target:
+                    self._run_exactly(state[clk.BLOCKED_START], 4 * (target - state[clk.INDEX]))
+            if self._end:
+                return self._end
+        return End.TARGET
+
+    def _run_exactly(self, start: int, size: int) -> None:
+        """Run the first `size` bytes of a block and no more.
+
+        An address to stop at is only looked at while a block is translated, so what is cached there has to
+        go, before and after.
+        """
+        self._forget(start, size)
+        self._start(start, start + size)
+        self._forget(start, size)
+
+    def _forget(self, start: int, size: int) -> None:
+        try:
+            self._uc.ctl_remove_cache(start, start + size)
+        except UcError:
+            pass  # nothing can be translated there: the fetch will fault
+
+    def _start(self, start: int, until: int) -> None:
+        state = self._state
+        state[clk.BLOCKED_SIZE] = 0
+        if self._copies:
+            self._push()
+        status = uclib.uc_emu_start(self._handle, start, until, 0, 0)
+        if self._copies:
+            self._pull()
+        if state[clk.BLOCKED_SIZE]:
+            state[clk.LAST_SIZE] = 0
+        else:
+            self._settle()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        if status:
+            raise CoreError(f"the core stopped with Unicorn error {status} at PC {self.pc:#x}")
+
+    def interrupt(self) -> None:
+        """Make `run` come back soon; may be called from another thread."""
+        self._state[clk.INTERRUPT] = 1
+
+    def stop(self) -> None:
+        """End `run` here; for handlers."""
+        self._end = End.HANDLER
+        uclib.uc_emu_stop(self._handle)
+
+    # -- exits ---------------------------------------------------------------------------------------
+
+    def _on_exception(self, uc: Any, number: int, user_data: Any) -> None:
+        try:
+            if self._copies:
+                self._pull()
+            self._settle()
+            if number == _HVC:
+                self._handler.hypercall()
+            else:
+                self._dispatch(number)
+        except BaseException as error:
+            # A callback cannot raise through Unicorn: keep it for `_start`.
+            self._error = error
+            self.stop()
+        finally:
+            if self._copies:
+                self._push()
+
+    def _dispatch(self, number: int) -> None:
+        syndrome = self._syndrome[0]
+        address = self._fault_address[0]
+        if not self._aarch64[0]:
+            raise CoreError("the guest runs AArch32 code at EL0, which sdeiviz does not show; build it for AArch64")
+        if self._target_el[0] == 2:
+            if number in (_INSTRUCTION_ABORT, _DATA_ABORT):
+                ipa = self._hpfar[0] >> 4 << 12 | address & 0xFFF
+                self._handler.stage2_abort(syndrome, address, ipa)
+            else:
+                self._handler.trap(syndrome)
+        else:
+            if number == _SVC:
+                self._state[clk.INDEX] -= 1  # counted with its block, and once more when the exception is taken
+            has_address = number in (_INSTRUCTION_ABORT, _DATA_ABORT)
+            self._handler.guest_exception(syndrome, address if has_address else None, self._pc[0])
+
+    def take_exception(self, syndrome: int, address: int | None, pc: int) -> int:
+        """Take a synchronous exception to EL1 and return the vector's address (Arm ARM D1.10.2).
+
+        Parameters
+        ----------
+        syndrome
+            For ESR_EL1.
+        address
+            For FAR_EL1, None to leave it.
+        pc
+            For ELR_EL1.
+        """
+        interrupted = self.pstate
+        system = self._system
+        if pstate.exception_level(interrupted) == 0:
+            offset = 0x400
+        else:
+            offset = 0x200 if interrupted & 1 else 0x000
+        system["esr_el1"][0] = syndrome
+        if address is not None:
+            system["far_el1"][0] = address
+        system["elr_el1"][0] = pc
+        system["spsr_el1"][0] = interrupted
+        self.pstate = interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H
+        self._pc[0] = vector = system["vbar_el1"][0] + offset
+        self._state[clk.INDEX] += 1
+        return vector
+
+    def _on_counter_read(self, uc: Any, number: int, register: int, user_data: Any) -> int:
+        return self._on_counter(number, register, False)
+
+    def _on_counter_write(self, uc: Any, number: int, register: int, user_data: Any) -> int:
+        return self._on_counter(number, register, True)
+
+    def _on_counter(self, number: int, register: int, write: bool) -> int:
+        try:
+            cp = clk.CpRegister.from_address(register)
+            if cp.op1 != 3 or cp.crn != 14:
+                return 0
+            if self._copies:
+                self._pull()
+            # The block was counted as a whole; for the handler the time is that of this instruction.
+            state = self._state
+            counted = state[clk.INDEX]
+            state[clk.INDEX] = counted - ((state[clk.LAST_START] + state[clk.LAST_SIZE] - self._pc[0]) >> 2)
+            encoding = regs.cp(cp.op0, cp.op1, cp.crn, cp.crm, cp.op2)
+            value = self._handler.counter(encoding, cp.val if write else None)
+            state[clk.INDEX] = counted
+            if value is None:
+                return 0
+            if not write and number != UC_ARM64_REG_X0 + 31:
+                self._uc.reg_write(x_register(number - UC_ARM64_REG_X0), value)
+            return 1
+        except BaseException as error:
+            self._error = error
+            self.stop()
+            return 0
+
+    # -- breakpoints ---------------------------------------------------------------------------------
+
+    @property
+    def breakpoints(self) -> tuple[int, ...]:
+        """Virtual addresses at which `run` stops, before the instruction."""
+        return tuple(sorted(self._breakpoints))
+
+    @breakpoints.setter
+    def breakpoints(self, addresses: Iterable[int]) -> None:
+        wanted = set(addresses)
+        for address in self._breakpoints.keys() - wanted:
+            self._uc.hook_del(self._breakpoints.pop(address))
+        for address in wanted - self._breakpoints.keys():
+            function = clk.function_address(self._breakpoint_hook)
+            self._breakpoints[address] = clk.add_hook(
+                self._handle, UC_HOOK_CODE, function, begin=address, end=address
+            )
+        self.flush_code()  # hooks are compiled into the code
+
+    def _on_breakpoint(self, uc: Any, address: int, size: int, user_data: Any) -> None:
+        state = self._state
+        here = state[clk.INDEX] - ((state[clk.LAST_START] + state[clk.LAST_SIZE] - address) >> 2)
+        if here != self._start_index:  # else we are standing on it already
+            self._end = End.BREAKPOINT
+            uclib.uc_emu_stop(self._handle)
+
+    # -- caches --------------------------------------------------------------------------------------
+
+    def flush_code(self) -> None:
+        """Forget all translated code: after code was written by anyone but the guest."""
+        self._uc.ctl_flush_tb()
+
+    def flush_tlb(self) -> None:
+        """Forget address translations: after a stage-2 entry lost rights."""
+        self._uc.ctl(UC_CTL_TLB_FLUSH, UC_CTL_IO_WRITE)
+
+    def translate(self, address: int) -> int | None:
+        """Return where a virtual address leads under the guest's current translation, None where nowhere."""
+        if not self._system["sctlr_el1"][0] & 1:
+            return address
+        physical = ctypes.c_uint64()
+        status = uclib.uc_vmem_translate(
+            self._handle, ctypes.c_uint64(address), ctypes.c_uint32(UC_PROT_READ), ctypes.byref(physical)
+        )
+        return None if status else physical.value
+
+    # -- plumbing ------------------------------------------------------------------------------------
+
+    def _pull(self) -> None:
+        if self._copies:
+            self._context.uc.context_update(self._context.context)
+
+    def _push(self) -> None:
+        if self._copies:
+            self._uc.context_restore(self._context.context)
+
+    def _rebuild_flags(self) -> None:
+        """Let the core notice a changed exception level or translation regime: any system-register write does."""
+        self._push()
+        write_cp(self._uc, regs.EL1_REGISTERS["spsr_el1"], self._system["spsr_el1"][0])
+        self._pull()
+
+
+_ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
+_FLOATING_POINT: Final = {"fpcr": UC_ARM64_REG_FPCR, "fpsr": UC_ARM64_REG_FPSR}
+
+
+def _bank(value: int) -> str:
+    """Return the stack pointer that a mode uses."""
+    return "sp_el1" if value & pstate.MODE == pstate.EL1H else "sp_el0"
+
+
+def _require_memory() -> None:
+    """Refuse to make a core that would not fit: Unicorn ends the process where it finds no room."""
+    try:
+        mmap.mmap(-1, _MEMORY_NEEDED).close()
+    except OSError:
+        raise CoreError(
+            f"not enough memory for a core: it takes {_MEMORY_NEEDED >> 20} MiB of address space; "
+            "close other kernels or raise the limit (ulimit -v)"
+        ) from None

@@ -1,0 +1,12 @@
+"""What surrounds a core: memory, stage 2, devices, hypercalls, the run loop, and saving all of it.
+
+Read in this order: `vm` (the machine and its run loop), `vcpu` (a core's exits), `smccc` (who answers a
+hypercall), then one file for each piece of hardware.
+"""
+
+from sdeiviz.machine.memory import GuestMemory, GuestMemoryError
+from sdeiviz.machine.state import VmState
+from sdeiviz.machine.vcpu import Vcpu
+from sdeiviz.machine.vm import Stop, StopReason, VirtualMachine
+
+__all__ = ["GuestMemory", "GuestMemoryError", "Stop", "StopReason", "Vcpu", "VirtualMachine", "VmState"]

@@ -1,0 +1,81 @@
+"""Guest RAM: one buffer of the host, sparse until touched."""
+
+import mmap
+from collections.abc import Callable
+from typing import Final
+
+from sdeiviz.errors import Error
+
+PAGE: Final = 4096
+PAGE_SHIFT: Final = 12
+ZERO_PAGE: Final = bytes(PAGE)
+RAM_BASE: Final = 0x4000_0000
+"""Where QEMU's `virt` has its RAM."""
+DEFAULT_SIZE: Final = 128 << 20
+MAX_SIZE: Final = 32 << 30
+
+
+class GuestMemoryError(Error):
+    """An access outside guest RAM, or a size of RAM that cannot be."""
+
+
+class GuestMemory:
+    """RAM by intermediate physical address: ``memory[ipa:ipa + n]`` reads bytes, assigning writes them.
+
+    Parameters
+    ----------
+    size
+        Bytes, a multiple of 4 KiB.
+    """
+
+    def __init__(self, size: int) -> None:
+        if size <= 0 or size % PAGE or size > MAX_SIZE:
+            raise GuestMemoryError(
+                f"guest memory of {size:#x} bytes: want a multiple of 4 KiB, at most {MAX_SIZE >> 30} GiB"
+            )
+        self.base = RAM_BASE
+        self.size = size
+        try:
+            self.buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
+        except OSError:
+            raise GuestMemoryError(f"not enough memory for a guest with {size >> 20} MiB of RAM") from None
+        self.view = memoryview(self.buffer)
+        self.on_write: Callable[[int, int], None] = lambda offset, size: None
+        """Told of every write from the host: offset into RAM and length."""
+
+    def _range(self, key: slice) -> tuple[int, int]:
+        if not isinstance(key, slice) or key.step not in (None, 1):
+            raise TypeError("memory is read and written by slices: memory[ipa:ipa + n]")
+        start, stop = key.start, key.stop
+        if start is None or stop is None or not self.base <= start <= stop <= self.base + self.size:
+            raise GuestMemoryError(
+                f"no RAM at {start if start is None else hex(start)}-{stop if stop is None else hex(stop)}: "
+                f"it is {self.base:#x}-{self.base + self.size:#x}"
+            )
+        return start - self.base, stop - self.base
+
+    def __getitem__(self, key: slice) -> bytes:
+        start, stop = self._range(key)
+        return bytes(self.view[start:stop])
+
+    def __setitem__(self, key: slice, data: bytes) -> None:
+        start, stop = self._range(key)
+        if len(data) != stop - start:
+            raise GuestMemoryError(f"{len(data)} bytes do not fill {stop - start}")
+        self.view[start:stop] = data
+        self.on_write(start, len(data))
+
+    def contains(self, ipa: int) -> bool:
+        """Tell whether there is RAM at an address."""
+        return self.base <= ipa < self.base + self.size
+
+    def page(self, number: int) -> bytes:
+        """Return a page's content by its number in RAM."""
+        return bytes(self.view[number << PAGE_SHIFT : (number + 1) << PAGE_SHIFT])
+
+    def clear(self) -> None:
+        """Make all of RAM zero, and give it back to the host."""
+        self.buffer.madvise(mmap.MADV_DONTNEED)
+
+
+_NORESERVE: Final = getattr(mmap, "MAP_NORESERVE", 0)

@@ -1,0 +1,96 @@
+"""Stage-2 translation: which guest addresses lead to RAM, and which pages were written.
+
+Tables for 4 KiB pages in memory that only the hypervisor has (Arm ARM D8.2): 39 bits of intermediate
+address, walked by the core itself from level 1. Addresses map to themselves; whatever is not RAM stays
+a hole, so that devices and mistakes arrive as aborts.
+
+A page without write permission is how a write is noticed, as KVM's dirty log does it.
+"""
+
+import mmap
+from typing import Final
+
+from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, GuestMemory
+
+TABLES_BASE: Final = 0x40_0000_0000
+"""Where the tables stand in physical memory: nothing maps it, so no guest can reach it."""
+
+_TABLE: Final = 0b11
+_PAGE: Final = 0b11 | 0xF << 2 | 3 << 8 | 1 << 10
+"""Valid, normal memory, inner shareable, accessed."""
+_READ: Final = 1 << 6
+_WRITE: Final = 1 << 7
+_ENTRIES: Final = 512
+
+
+class Stage2:
+    """The tables of one machine, shared by its cores.
+
+    Parameters
+    ----------
+    memory
+        The RAM to map.
+    """
+
+    def __init__(self, memory: GuestMemory) -> None:
+        self._memory = memory
+        self._pages = memory.size >> PAGE_SHIFT
+        first = memory.base >> PAGE_SHIFT
+        level3 = -(-self._pages // _ENTRIES)
+        level2 = -(-level3 // _ENTRIES)
+        self.tables = mmap.mmap(-1, PAGE * (1 + level2 + level3))
+        words = memoryview(self.tables).cast("Q")
+        level2_base, level3_base = TABLES_BASE + PAGE, TABLES_BASE + PAGE * (1 + level2)
+        for n in range(level2):
+            words[(memory.base >> 30) + n] = level2_base + PAGE * n | _TABLE
+        for n in range(level3):
+            words[_ENTRIES + n] = level3_base + PAGE * n | _TABLE
+        self._entries = words[_ENTRIES * (1 + level2) :]
+        for n in range(self._pages):
+            self._entries[n] = (first + n) << PAGE_SHIFT | _PAGE | _READ | _WRITE
+        self.dirty: set[int] | None = None
+        """Pages written since `protect`, by number in RAM; None while nobody asks."""
+
+    @property
+    def root(self) -> int:
+        """Physical address of the level-1 table, for VTTBR_EL2."""
+        return TABLES_BASE
+
+    def protect(self) -> None:
+        """Start a new log: no page counts as written, and every page tells when it is.
+
+        The caller flushes the cores' TLBs: entries lose a right.
+        """
+        if self.dirty is None:
+            for n in range(self._pages):
+                self._entries[n] &= ~_WRITE
+        else:
+            for n in self.dirty:
+                self._entries[n] &= ~_WRITE
+        self.dirty = set()
+
+    def unprotect(self) -> None:
+        """Stop logging."""
+        if self.dirty is not None:
+            for n in range(self._pages):
+                self._entries[n] |= _WRITE
+            self.dirty = None
+
+    def written(self, ipa: int) -> bool:
+        """Note a write that a protected page refused, and let it pass from now on.
+
+        Returns False where the page was not protected: the abort has another reason.
+        """
+        page = (ipa - self._memory.base) >> PAGE_SHIFT
+        if self.dirty is None or not 0 <= page < self._pages or self._entries[page] & _WRITE:
+            return False
+        self._entries[page] |= _WRITE
+        self.dirty.add(page)
+        return True
+
+    def written_by_host(self, offset: int, size: int) -> None:
+        """Note a write from outside the guest."""
+        if self.dirty is not None and size:
+            for page in range(offset >> PAGE_SHIFT, (offset + size - 1 >> PAGE_SHIFT) + 1):
+                self._entries[page] |= _WRITE
+                self.dirty.add(page)

@@ -1,0 +1,66 @@
+"""Saving and loading a whole machine: the one place that knows what a machine consists of.
+
+RAM goes as pages, by their number in RAM: all that are not zero, or just those a caller names.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, ZERO_PAGE
+
+if TYPE_CHECKING:
+    from sdeiviz.machine.vm import VirtualMachine
+
+
+@dataclass(frozen=True, slots=True)
+class VmState:
+    """A machine's state, without references into it: everything is a plain value."""
+
+    index: int
+    vcpus: tuple[dict[str, Any], ...]
+    uart: dict[str, Any]
+    has_run: bool
+    std_bitmap: int
+    stopped: Any
+    pages: dict[int, bytes]
+
+
+def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
+    """Return the state of a machine that is not running.
+
+    Parameters
+    ----------
+    vm
+        The machine.
+    pages
+        Numbers of the pages of RAM to include; None for all that are not zero.
+    """
+    memory = vm.memory
+    if pages is None:
+        pages = (n for n in range(memory.size >> PAGE_SHIFT) if memory.page(n) != ZERO_PAGE)
+    return VmState(
+        index=vm.index,
+        vcpus=tuple(vcpu.save() for vcpu in vm.vcpus),
+        uart=vm.uart.save(),
+        has_run=vm.hypercalls.filter.has_run,
+        std_bitmap=vm.hypercalls.filter.std_bitmap,
+        stopped=vm.stopped,
+        pages={n: memory.page(n) for n in pages},
+    )
+
+
+def load(vm: "VirtualMachine", state: VmState) -> None:
+    """Put a machine into a saved state. Pages that the state does not name stay as they are."""
+    for number, data in state.pages.items():
+        start = number << PAGE_SHIFT
+        vm.memory.view[start : start + PAGE] = data
+        vm.stage2.written_by_host(start, PAGE)
+    vm.uart.load(state.uart)
+    vm.hypercalls.filter.has_run = state.has_run
+    vm.hypercalls.filter.std_bitmap = state.std_bitmap
+    vm.stopped = state.stopped
+    for vcpu, saved in zip(vm.vcpus, state.vcpus, strict=True):
+        vcpu.load(saved)
+        vcpu.core.flush_code()
+    vm.index = state.index

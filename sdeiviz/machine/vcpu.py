@@ -1,0 +1,345 @@
+"""A vCPU: a core, its SDEI state, and what the hypervisor does when the guest exits to it."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sdeiviz.abi import esr
+from sdeiviz.abi.smccc import MASK32, MASK64
+from sdeiviz.cpu import Core, decode_access
+from sdeiviz.cpu.loadstore import ZERO_REGISTER, MemoryAccess, extend
+from sdeiviz.cpu.registers import CP, EL1_REGISTERS, PMUSERENR_EL0
+from sdeiviz.machine import uart
+from sdeiviz.machine.memory import PAGE
+from sdeiviz.machine.timer import GenericTimer, Pmu
+from sdeiviz.sdei.delivery import HostHang
+from sdeiviz.sdei.events import VcpuSdei
+from sdeiviz.trace import ExceptionTaken, ExternalAbort, Hypercall, HypercallResult, WaitForInterrupt
+
+if TYPE_CHECKING:
+    from sdeiviz.machine.vm import VirtualMachine
+
+
+class Vcpu:
+    """One virtual CPU. General registers are ``vcpu.x0`` to ``vcpu.x30``, system registers ``vcpu.vbar_el1``.
+
+    Parameters
+    ----------
+    vm
+        The machine it belongs to.
+    number
+        Its index, which is also its affinity 0.
+    clock
+        "native", "python" or None, see `sdeiviz.cpu.clock`.
+    """
+
+    def __init__(self, vm: "VirtualMachine", number: int, clock: str | None) -> None:
+        self.vm = vm
+        self.number = number
+        self.mpidr = number
+        self.core = Core(vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock)
+        self.x = self.core.x
+        self.sdei = VcpuSdei()
+        self.timer = GenericTimer()
+        self.pmu = Pmu()
+        self._last_exception = (0, -1)
+
+    # -- registers -----------------------------------------------------------------------------------
+
+    @property
+    def pc(self) -> int:
+        """Where the guest goes on."""
+        return self.core.pc
+
+    @pc.setter
+    def pc(self, value: int) -> None:
+        self.core.pc = value
+
+    @property
+    def sp(self) -> int:
+        """The stack pointer in use."""
+        return self.core.sp
+
+    @sp.setter
+    def sp(self, value: int) -> None:
+        self.core.sp = value
+
+    @property
+    def pstate(self) -> int:
+        """PSTATE in SPSR layout."""
+        return self.core.pstate
+
+    @pstate.setter
+    def pstate(self, value: int) -> None:
+        self.core.pstate = value
+
+    @property
+    def elr_el1(self) -> int:
+        """Exception link register."""
+        return self.core["elr_el1"]
+
+    @elr_el1.setter
+    def elr_el1(self, value: int) -> None:
+        self.core["elr_el1"] = value
+
+    @property
+    def spsr_el1(self) -> int:
+        """Saved program status register."""
+        return self.core["spsr_el1"]
+
+    @spsr_el1.setter
+    def spsr_el1(self, value: int) -> None:
+        self.core["spsr_el1"] = value
+
+    def write_register(self, name: str, value: int) -> None:
+        """Set a register from outside the guest.
+
+        Parameters
+        ----------
+        name
+            "x0" to "x30", "sp", "pc", "pstate" or an EL1 system register in lower case.
+        value
+            Unsigned, 64 bits.
+
+        Raises
+        ------
+        KeyError
+            There is no such register.
+        """
+        if name not in REGISTERS:
+            raise KeyError(name)
+        setattr(self, name, value & MASK64)
+        if name in EL1_REGISTERS:
+            self.core.settle_registers()
+
+    # -- exits ---------------------------------------------------------------------------------------
+
+    def hypercall(self) -> None:
+        """HVC: route it, write the answer, then deliver what it made deliverable."""
+        vm = self.vm
+        x = self.x
+        function = x[0] & MASK32
+        vm.emit(self, Hypercall, "HVC", self.core.pc - 4, function, tuple(x[1:6]))
+        try:
+            result = vm.hypercalls.call(self, function)
+            if result is not None:
+                vm.emit(self, HypercallResult, function, result)
+            if self.sdei.requested:
+                self.enter()
+        except HostHang as hang:
+            vm.stop_for_defect(self, str(hang))
+
+    def enter(self) -> None:
+        """Answer KVM_REQ_SDEI, as at the top of KVM's run loop before the guest is entered (patch 12)."""
+        while self.sdei.requested:
+            self.vm.dispatcher.deliver_event(self)
+
+    def trap(self, syndrome: int) -> None:
+        """WFI, SMC, or a system register that is ours."""
+        kind = esr.exception_class(syndrome)
+        if kind == esr.Class.WFX:
+            self._wait_for_interrupt()
+        elif kind == esr.Class.SMC:
+            self._secure_call()
+        else:
+            self._system_register(syndrome)
+        self._serve_requests()
+
+    def _serve_requests(self) -> None:
+        """Enter again after an exit other than a hypercall."""
+        if self.sdei.requested:
+            try:
+                self.enter()
+            except HostHang as hang:
+                self.vm.stop_for_defect(self, str(hang))
+
+    def _wait_for_interrupt(self) -> None:
+        self.core.retire()
+        self.vm.emit(self, WaitForInterrupt, self.core.pc - 4)
+        if not (self.sdei.requested and self.vm.profile.kick_on_raise):
+            self.vm.halt(self)
+
+    def _secure_call(self) -> None:
+        """SMC: there is no firmware below this hypervisor, so nobody answers."""
+        pc = self.core.pc
+        self.core.retire()
+        x = self.x
+        function = x[0] & MASK32
+        self.vm.emit(self, Hypercall, "SMC", pc, function, tuple(x[1:6]))
+        x[0] = MASK64
+        self.vm.emit(self, HypercallResult, function, MASK64)
+
+    def _system_register(self, syndrome: int) -> None:
+        """MRS or MSR that traps: the PMU counts virtual cycles, debug registers read as zero."""
+        op0, op2, op1 = syndrome >> 20 & 3, syndrome >> 17 & 7, syndrome >> 14 & 7
+        crn, register, crm = syndrome >> 10 & 15, syndrome >> 5 & 31, syndrome >> 1 & 15
+        read = syndrome & 1
+        value = 0
+        if op0 == 3:
+            written = None if read else self._register(register)
+            value = self.pmu.access(crn, crm, op2, written, self.vm.time)
+            if (crn, crm, op0, op1, op2) == PMUSERENR_EL0 and written is not None:
+                self.core.allow_el0_pmu(written)
+        if read and register != ZERO_REGISTER:
+            self.x[register] = value
+        self.core.retire()
+
+    def counter(self, register: CP, write: int | None) -> int | None:
+        """Timer registers, which this core does not trap: answered here, from virtual time."""
+        _, crm, _, _, op2 = register
+        if crm > 3:
+            return None
+        if self.core.at_el0 and not self.timer.may_access(crm, op2, self.core["cntkctl_el1"]):
+            return None
+        if write is None:
+            return self.timer.read(crm, op2, self.vm.time)
+        return 0 if self.timer.write(crm, op2, write, self.vm.time) else None
+
+    def stage2_abort(self, syndrome: int, address: int, ipa: int) -> None:
+        """An address that stage 2 does not map, or a page whose first write is being logged."""
+        vm = self.vm
+        if vm.memory.contains(ipa) and vm.stage2.written(ipa):
+            return
+        reason = "nothing is there"
+        if ipa - ipa % uart.SIZE == uart.BASE:
+            reason = self._uart(syndrome, ipa - uart.BASE)
+            if not reason:
+                self.core.retire()
+                self._serve_requests()
+                return
+        write = bool(syndrome & esr.WNR) and esr.exception_class(syndrome) == esr.Class.DATA_ABORT_LOWER
+        vm.emit(self, ExternalAbort, self.core.pc, ipa, write, reason)
+        self._external_abort(syndrome, address)
+        self._serve_requests()
+
+    def _uart(self, syndrome: int, offset: int) -> str:
+        """Access the UART; return why not, "" where it worked."""
+        if esr.exception_class(syndrome) != esr.Class.DATA_ABORT_LOWER:
+            return "a device holds no instructions"
+        access = decode_access(syndrome, int.from_bytes(self.read_virtual(self.core.pc, 4), "little"))
+        if access is None:
+            return "a device takes single loads and stores only"
+        if access.size == 8:
+            return "the UART takes accesses of 8, 16 and 32 bits"
+        device = self.vm.uart
+        if access.write:
+            if device.write(offset, self._register(access.register) & MASK32):
+                self.vm.line_written(self)
+            self.vm.output_written(self)
+        elif access.register != ZERO_REGISTER:
+            value = device.read(offset) & ((1 << 8 * access.size) - 1)
+            self.x[access.register] = extend(access, value)
+        else:
+            device.read(offset)
+        self._write_back(access)
+        return ""
+
+    def read_virtual(self, address: int, size: int) -> bytes:
+        """Read RAM as the guest's translation shows it now; short where that ends."""
+        data = b""
+        while len(data) < size:
+            at = address + len(data)
+            count = min(size - len(data), PAGE - at % PAGE)
+            ipa = self.core.translate(at & MASK64)
+            if ipa is None or not self.vm.memory.contains(ipa):
+                break
+            data += self.vm.memory[ipa : ipa + count]
+        return data
+
+    def _write_back(self, access: MemoryAccess) -> None:
+        if access.base == ZERO_REGISTER:
+            self.core.sp = (self.core.sp + access.base_step) & MASK64
+        elif access.base is not None:
+            self.x[access.base] = (self.x[access.base] + access.base_step) & MASK64
+
+    def _register(self, number: int) -> int:
+        return 0 if number == ZERO_REGISTER else self.x[number]
+
+    def _external_abort(self, syndrome: int, address: int) -> None:
+        """Give the guest a synchronous external abort for an access that stage 2 caught (Arm ARM D17.2.37)."""
+        data = esr.exception_class(syndrome) == esr.Class.DATA_ABORT_LOWER
+        kind = esr.Class.DATA_ABORT_LOWER if data else esr.Class.INSTRUCTION_ABORT_LOWER
+        if not self.core.at_el0:
+            kind = esr.Class.DATA_ABORT if data else esr.Class.INSTRUCTION_ABORT
+        status = esr.EXTERNAL_ABORT_ON_WALK | syndrome & 3 if syndrome & esr.S1PTW else esr.EXTERNAL_ABORT
+        kept = syndrome & (esr.IL | esr.WNR | esr.CM) if data else syndrome & esr.IL
+        self.guest_exception(kind << 26 | kept | status, address, self.core.pc)
+
+    def guest_exception(self, syndrome: int, address: int | None, pc: int) -> None:
+        """Let EL1 take an exception; stop where that can never lead anywhere."""
+        core = self.core
+        interrupted = core.pstate
+        index = core.index
+        vector = core.take_exception(syndrome, address, pc)
+        self.vm.emit(self, ExceptionTaken, vector, syndrome, address or 0, pc, interrupted)
+        if pc == vector and self._last_exception == (pc, index):
+            # The vector's own first instruction takes this exception, and leads back to itself.
+            self.vm.stop_in_vector(self, syndrome, vector)
+        self._last_exception = (vector, index + 1)
+
+    # -- what a hypercall asks of the machine --------------------------------------------------------
+
+    def request_power_off(self) -> None:
+        """PSCI SYSTEM_OFF."""
+        self.vm.power_off(self)
+
+    def request_reset(self) -> None:
+        """PSCI SYSTEM_RESET."""
+        self.vm.request_reset(self)
+
+    # -- state ---------------------------------------------------------------------------------------
+
+    def reset(self, entry: int, x0: int) -> None:
+        """Start again at the image's entry, EL1h, everything masked, x0 given and all else zero."""
+        self.core.reset()
+        self.core.pc = entry
+        self.x[0] = x0
+        self.timer, self.pmu = GenericTimer(), Pmu()
+        self.core.allow_el0_pmu(0)
+        self._last_exception = (0, -1)
+
+    def save(self) -> dict[str, Any]:
+        """Return the vCPU's whole state as plain values."""
+        return {
+            "core": self.core.save(),
+            "sdei": self.sdei.save(),
+            "timer": self.timer.save(),
+            "pmu": self.pmu.save(),
+            "last_exception": self._last_exception,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a saved state."""
+        self.core.load(state["core"])
+        self.sdei.load(state["sdei"])
+        self.timer.load(state["timer"])
+        self.pmu.load(state["pmu"])
+        self.core.allow_el0_pmu(self.pmu.user_enable)
+        self._last_exception = tuple(state["last_exception"])
+
+
+def _general(number: int) -> property:
+    def get(vcpu: Vcpu) -> int:
+        return vcpu.x[number]
+
+    def put(vcpu: Vcpu, value: int) -> None:
+        vcpu.x[number] = value
+
+    return property(get, put, doc=f"General register {number}.")
+
+
+def _system(name: str) -> property:
+    def get(vcpu: Vcpu) -> int:
+        return vcpu.core[name]
+
+    def put(vcpu: Vcpu, value: int) -> None:
+        vcpu.core[name] = value
+
+    return property(get, put, doc=f"System register {name.upper()}.")
+
+
+for _number in range(31):
+    setattr(Vcpu, f"x{_number}", _general(_number))
+for _name in EL1_REGISTERS.keys() - {"elr_el1", "spsr_el1"}:
+    setattr(Vcpu, _name, _system(_name))
+
+REGISTERS: Final = (*(f"x{n}" for n in range(31)), "sp", "pc", "pstate", *EL1_REGISTERS)
+"""Names that `Vcpu.write_register` takes."""

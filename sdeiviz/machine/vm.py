@@ -1,0 +1,396 @@
+"""The machine: RAM, devices and vCPUs put together, and the loop that runs them.
+
+The machine is QEMU's `virt` as far as it goes: RAM at 0x4000_0000, a PL011 at 0x0900_0000, PSCI by HVC.
+A guest starts at EL1h with everything masked, MMU and caches off, all registers zero (x0 will be the
+device tree's address once there is one).
+"""
+
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, MutableSequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from sdeiviz.abi import esr
+from sdeiviz.abi.smccc import MASK64
+from sdeiviz.cpu import End
+from sdeiviz.errors import Error
+from sdeiviz.guests import Image, load
+from sdeiviz.machine import state as vm_state
+from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE, PAGE_SHIFT, RAM_BASE, ZERO_PAGE, GuestMemory
+from sdeiviz.machine.smccc import Hypercalls
+from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
+from sdeiviz.machine.state import VmState
+from sdeiviz.machine.uart import Pl011
+from sdeiviz.machine.vcpu import REGISTERS, Vcpu
+from sdeiviz.sdei import Dispatcher, Profile, profile as find_profile
+from sdeiviz.sdei.delivery import HostHang
+from sdeiviz.trace import Console, HostInput, HostInputResult, Stopped, SystemReset, TraceEvent
+
+FOREVER: Final = (1 << 63) - 1
+
+
+class StopReason(StrEnum):
+    """Why a machine stopped."""
+
+    POWER_OFF = "power-off"
+    BUDGET = "budget"
+    """The number of instructions asked for has been executed."""
+    MATCH = "match"
+    """The console shows what was waited for."""
+    BREAKPOINT = "breakpoint"
+    INTERRUPTED = "interrupted"
+    """`VirtualMachine.request_stop` was called."""
+    WFI = "wfi"
+    """The guest waits for an interrupt and nothing can end that but the host."""
+    VECTOR = "vector"
+    """An exception vector cannot be fetched."""
+    EXCEPTION_LOOP = "exception-loop"
+    """The same exception at the same PC, without end."""
+    DEFECT = "defect"
+    """The posted code would hang the host here (profile kvm-v7-literal)."""
+
+    @property
+    def final(self) -> bool:
+        """Whether the machine cannot go on."""
+        return self not in _PASSING
+
+
+_PASSING: Final = (StopReason.BUDGET, StopReason.MATCH, StopReason.BREAKPOINT, StopReason.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What `VirtualMachine.run` returns: why, in words, and at which index."""
+
+    reason: StopReason
+    detail: str
+    index: int
+
+
+class VirtualMachine:
+    """A guest and the machine it runs on.
+
+    Parameters
+    ----------
+    image
+        Name of a bundled guest, path of an ELF file or (with `load_address`) of a flat image, or a loaded image.
+    profile
+        Name of an SDEI profile, or a `Profile`.
+    memory
+        Bytes of RAM from 0x4000_0000.
+    load_address, entry
+        Where a flat image goes; where to start instead of the image's entry.
+    clock
+        "native", "python" or None for the best there is.
+    trace
+        Where events go: anything with `append`. A new list by default.
+
+    Raises
+    ------
+    sdeiviz.Error
+        Bad image, profile or size, or not enough memory.
+
+    Examples
+    --------
+    >>> vm = VirtualMachine("hello")
+    >>> vm.run().reason.value
+    'power-off'
+    """
+
+    def __init__(
+        self,
+        image: str | Path | Image,
+        *,
+        profile: str | Profile = "kvm-v7",
+        memory: int = DEFAULT_SIZE,
+        load_address: int | None = None,
+        entry: int | None = None,
+        vcpus: int = 1,
+        clock: str | None = None,
+        trace: MutableSequence[TraceEvent] | None = None,
+    ) -> None:
+        if vcpus != 1:
+            raise Error(f"this machine has one vCPU, not {vcpus}")
+        self.profile = find_profile(profile) if isinstance(profile, str) else profile
+        self.memory = GuestMemory(memory)
+        if not isinstance(image, Image):
+            image = load(image, load=load_address, entry=entry, ram_base=RAM_BASE, ram_size=memory)
+        self.image = image
+        self.trace: MutableSequence[TraceEvent] = [] if trace is None else trace
+        self.stage2 = Stage2(self.memory)
+        self.uart = Pl011()
+        self.dispatcher = Dispatcher(self.profile, self.emit, self._find_vcpu)
+        self.hypercalls = Hypercalls(self.dispatcher)
+        self.vcpus = tuple(Vcpu(self, n, clock) for n in range(vcpus))
+        self.stopped: Stop | None = None
+        """Set while the machine cannot go on by itself."""
+        self.until: re.Pattern[str] | None = None
+        """Stop where the console's current line matches this."""
+        self._passing: StopReason | None = None
+        self._stop_requested = False
+        self._reset_requested = False
+        self.memory.on_write = self._written_by_host
+        self._load_image()
+        for vcpu in self.vcpus:
+            vcpu.reset(image.entry, 0)
+
+    # -- what it is ----------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> str:
+        """Which clock counts: "native" or "python"."""
+        return self.vcpus[0].core.clock.kind
+
+    @property
+    def index(self) -> int:
+        """Instructions executed since power-on."""
+        return self.vcpus[0].core.index
+
+    @index.setter
+    def index(self, value: int) -> None:
+        self.vcpus[0].core.index = value
+
+    @property
+    def time(self) -> int:
+        """Virtual time in nanoseconds: one for each instruction."""
+        return self.index
+
+    @property
+    def console(self) -> str:
+        """Everything the guest has written to its UART."""
+        return self.uart.output.decode("utf-8", "replace")
+
+    def physical_memory(self) -> list[tuple[int, Any]]:
+        """Return (address, buffer) of RAM and of the hypervisor's own memory."""
+        return [(self.memory.base, self.memory.buffer), (TABLES_BASE, self.stage2.tables)]
+
+    def _find_vcpu(self, mpidr: int) -> Vcpu | None:
+        return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == mpidr), None)
+
+    def emit(self, vcpu: Vcpu, event: Callable[..., TraceEvent], *fields: Any) -> None:
+        """Add an event to the trace."""
+        index = vcpu.core.index
+        self.trace.append(event(index, index, vcpu.number, *fields))
+
+    # -- running -------------------------------------------------------------------------------------
+
+    def run(self, instructions: int | None = None) -> Stop:
+        """Run until the guest stops, for ever if it does not.
+
+        Ctrl-C and a kernel's interrupt end it between two instructions: KeyboardInterrupt is raised and the machine can go on.
+
+        Parameters
+        ----------
+        instructions
+            How many to execute at most.
+        """
+        with self._interruptible() as interrupted:
+            stop = self.run_to(FOREVER if instructions is None else self.index + instructions)
+        if interrupted:
+            raise KeyboardInterrupt
+        return stop
+
+    def run_to(self, index: int, *, slices: int | None = None) -> Stop:
+        """Run until the index is reached, or something stops the machine before.
+
+        Parameters
+        ----------
+        index
+            Where to stop, exactly.
+        slices
+            How many slices of some 30 ms of host time to run at most; ends with INTERRUPTED.
+        """
+        core = self.vcpus[0].core
+        self.hypercalls.filter.has_run = True
+        while not self.stopped:
+            if self.index >= index:
+                return Stop(StopReason.BUDGET, f"{self.index} instructions executed", self.index)
+            if self._stop_requested or slices == 0:
+                self._stop_requested = False
+                return Stop(StopReason.INTERRUPTED, "stopped from outside", self.index)
+            end = core.run(index)
+            if self._reset_requested:
+                self._reset()
+            if self._passing:
+                reason, self._passing = self._passing, None
+                return Stop(reason, f"the console matches {self.until.pattern!r}" if self.until else "", self.index)
+            if end is End.BREAKPOINT:
+                return Stop(StopReason.BREAKPOINT, f"breakpoint at {core.pc:#x}", self.index)
+            if slices is not None and end is End.SLICE:
+                slices -= 1
+        return self.stopped
+
+    def request_stop(self) -> None:
+        """Make a running machine stop soon, between two instructions; from a signal handler or another thread too."""
+        self._stop_requested = True
+        self.vcpus[0].core.interrupt()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[list[bool]]:
+        """Turn SIGINT into `request_stop` while the guest runs: a KeyboardInterrupt could hit half a hypercall."""
+        interrupted: list[bool] = []
+        if threading.current_thread() is not threading.main_thread():
+            yield interrupted
+            return
+
+        def on_sigint(number: int, frame: Any) -> None:
+            interrupted.append(True)
+            self.request_stop()
+
+        previous = signal.signal(signal.SIGINT, on_sigint)
+        try:
+            yield interrupted
+        finally:
+            signal.signal(signal.SIGINT, previous)
+            self._stop_requested = False
+
+    # -- stopping: called from exits -------------------------------------------------------------------
+
+    def _stop(self, vcpu: Vcpu, reason: StopReason, detail: str) -> None:
+        self.stopped = Stop(reason, detail, self.index)
+        if partial := self.uart.current_line():
+            self.emit(vcpu, Console, partial)
+        self.emit(vcpu, Stopped, reason.value, detail)
+        vcpu.core.stop()
+
+    def power_off(self, vcpu: Vcpu) -> None:
+        """PSCI SYSTEM_OFF."""
+        self._stop(vcpu, StopReason.POWER_OFF, "the guest switched the machine off")
+
+    def halt(self, vcpu: Vcpu) -> None:
+        """WFI with nothing pending that could end it."""
+        detail = "WFI: no event is deliverable, and nothing but the host can raise one"
+        if vcpu.sdei.requested:
+            detail = "WFI: an event is deliverable, but injection does not wake a halted vCPU (D8)"
+        self._stop(vcpu, StopReason.WFI, detail)
+
+    def stop_for_defect(self, vcpu: Vcpu, detail: str) -> None:
+        """The dispatcher met a defect that would hang the host."""
+        self._stop(vcpu, StopReason.DEFECT, detail)
+
+    def stop_in_vector(self, vcpu: Vcpu, syndrome: int, vector: int) -> None:
+        """A vector whose first instruction takes an exception to itself."""
+        fetch = esr.exception_class(syndrome) in (esr.Class.INSTRUCTION_ABORT, esr.Class.INSTRUCTION_ABORT_LOWER)
+        if fetch:
+            self._stop(vcpu, StopReason.VECTOR, f"the exception vector at {vector:#x} cannot be fetched (VBAR_EL1)")
+        else:
+            what = esr.describe(syndrome)
+            self._stop(vcpu, StopReason.EXCEPTION_LOOP, f"{what} at {vector:#x}, the vector that handles it")
+
+    def request_reset(self, vcpu: Vcpu) -> None:
+        """PSCI SYSTEM_RESET: done once the core has stopped."""
+        self._reset_requested = True
+        vcpu.core.stop()
+
+    def _reset(self) -> None:
+        """Load the image again and restart. The clock and the console go on."""
+        self._reset_requested = False
+        vcpu = self.vcpus[0]
+        if partial := self.uart.current_line():
+            self.emit(vcpu, Console, partial)
+            self.uart.end_line()
+        self.emit(vcpu, SystemReset)
+        self._clear_memory()
+        self._load_image()
+        for vcpu in self.vcpus:
+            self.dispatcher.reset_vcpu(vcpu)
+            vcpu.reset(self.image.entry, 0)
+            vcpu.core.flush_code()
+
+    def _clear_memory(self) -> None:
+        for number in range(self.memory.size >> PAGE_SHIFT):
+            if self.memory.page(number) != ZERO_PAGE:
+                start = self.memory.base + (number << PAGE_SHIFT)
+                self.memory[start : start + PAGE] = ZERO_PAGE
+
+    def _load_image(self) -> None:
+        for segment in self.image.segments:
+            start = segment.address
+            self.memory[start : start + len(segment.data)] = segment.data
+
+    # -- the console ---------------------------------------------------------------------------------
+
+    def line_written(self, vcpu: Vcpu) -> None:
+        """The guest ended a line."""
+        self.emit(vcpu, Console, self.uart.last_line())
+
+    def output_written(self, vcpu: Vcpu) -> None:
+        """The guest wrote a character: is it what we wait for?"""
+        if self.until and self.until.search(self.uart.current_line()):
+            self._passing = StopReason.MATCH
+            vcpu.core.stop()
+
+    # -- the host's hand -------------------------------------------------------------------------------
+
+    def inject_event(self, event: int, *, immediate: bool = False, vcpu: int = 0) -> int:
+        """Raise an event from the host and kick the vCPU, so that it is delivered at this very instruction.
+
+        Returns 0, -ENOENT or -EBUSY, see `Dispatcher.inject_event`.
+        """
+        target = self.vcpus[vcpu]
+        self.emit(target, HostInput, "inject", str(event), int(immediate))
+        result = self.dispatcher.inject_event(target, event, immediate=immediate)
+        self.emit(target, HostInputResult, "inject", result)
+        if self.profile.kick_on_raise and target.sdei.requested:
+            self._kick(target)
+        return result
+
+    def cancel_event(self, event: int, *, vcpu: int = 0) -> int:
+        """Withdraw a pending event; returns 0, -ENOENT or -EBUSY, see `Dispatcher.cancel_event`."""
+        target = self.vcpus[vcpu]
+        self.emit(target, HostInput, "cancel", str(event), 0)
+        result = self.dispatcher.cancel_event(target, event)
+        self.emit(target, HostInputResult, "cancel", result)
+        return result
+
+    def _kick(self, vcpu: Vcpu) -> None:
+        """Make a vCPU leave the guest, or its WFI, and enter it again with its requests answered."""
+        if self.stopped and self.stopped.reason is StopReason.WFI:
+            self.stopped = None
+        if self.stopped is None:
+            try:
+                vcpu.enter()
+            except HostHang as hang:
+                self.stop_for_defect(vcpu, str(hang))
+
+    def write_register(self, name: str, value: int, *, vcpu: int = 0) -> None:
+        """Set a register from the host; see `Vcpu.write_register`."""
+        target = self.vcpus[vcpu]
+        if name not in REGISTERS:
+            raise Error(f"no register {name!r}: x0 to x30, sp, pc, pstate, or an EL1 register such as vbar_el1")
+        self.emit(target, HostInput, "register", name, value & MASK64)
+        target.write_register(name, value)
+
+    def write_memory(self, ipa: int, data: bytes) -> None:
+        """Write RAM from the host."""
+        self.memory[ipa : ipa + len(data)] = data
+        self.emit(self.vcpus[0], HostInput, "memory", hex(ipa), len(data))
+
+    def send_console(self, text: str) -> None:
+        """Let the guest read characters from its UART."""
+        data = text.encode()
+        self.emit(self.vcpus[0], HostInput, "console", text, len(data))
+        self.uart.input.extend(data)
+
+    def _written_by_host(self, offset: int, size: int) -> None:
+        self.stage2.written_by_host(offset, size)
+        for vcpu in self.vcpus:
+            vcpu.core.flush_code()  # it may have been code
+
+    # -- state ---------------------------------------------------------------------------------------
+
+    def save(self) -> VmState:
+        """Return the whole state of the machine, with every page of RAM that is not zero."""
+        return vm_state.save(self)
+
+    def load(self, state: VmState) -> None:
+        """Go to a state that `save` returned, of this machine or one like it."""
+        self.memory.clear()
+        if self.stage2.dirty is not None:
+            self.stage2.dirty.update(range(self.memory.size >> PAGE_SHIFT))
+        vm_state.load(self, state)
