@@ -12,7 +12,7 @@ stop() {
 
 new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
 gone='.venv is half made, was moved, or its Python is gone. Cure: make clean, then the same again.'
-again="Cure: sudo apt install python3 python3-venv, then the same again."
+again="Cure: apt install python3 python3-venv (as root or with sudo), then the same again."
 
 extras=$1
 shift

@@ -1,7 +1,7 @@
 """What every test may use: the browser, and the rule for skips."""
 
-import os
 import shutil
+import subprocess
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -11,12 +11,18 @@ from tests.skip_gate import pytest_configure as pytest_configure
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Path of a Chromium for Playwright to drive: the system's own, else Playwright's."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
+    """Path of a Chromium for Playwright to drive: its own if it is there, else the system's."""
     with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    if not os.path.exists(path):
-        pytest.skip("no Chromium here (Debian: apt install chromium)")
-    return path
+        found = [playwright.chromium.executable_path]
+    found += filter(None, map(shutil.which, ("chromium", "google-chrome")))
+    for path in found:
+        # A command by that name may be no browser: Ubuntu's only asks for a snap.
+        try:
+            subprocess.run([path, "--version"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return path
+    pytest.skip(
+        "no Chromium that starts (Debian: apt install chromium;"
+        " elsewhere: .venv/bin/python -m playwright install --with-deps chromium)"
+    )

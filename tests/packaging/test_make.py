@@ -201,13 +201,18 @@ class System:
     """A PATH with a few commands in it, for requirements/debian.sh to find or to miss."""
 
     def __init__(self, root: Path) -> None:
-        self.bin = root
-        self.log = root.parent / "installed"
+        self.root = root
+        self.bin = root / "bin"
+        self.log = root / "installed"
         self.log.write_text("")
-        root.mkdir()
+        self.bin.mkdir()
         for command in ("sh", "env", "true"):
             self.command(command, f'exec {shutil.which(command)} "$@"')
         self.user(1000)
+        self.ubuntu(False)
+        shutil.copytree(ROOT / "requirements", root / "requirements")
+        packages = root / "requirements/debian.txt"
+        packages.write_text(packages.read_text().replace("/usr/lib/", f"{root}/lib/"))
 
     def command(self, name: str, does: str = "true") -> None:
         (self.bin / name).write_text(f"#!/bin/sh\n{does}\n")
@@ -216,6 +221,9 @@ class System:
     def user(self, number: int) -> None:
         self.command("id", f"echo {number}")
 
+    def ubuntu(self, it_is: bool) -> None:
+        self.command("grep", f"exit {0 if it_is else 1}")  # what is looked for in os-release
+
     def apt(self) -> None:
         self.command("apt-get", f"echo \"$@\" >> '{self.log}'")
 
@@ -223,7 +231,7 @@ class System:
         """Run the script; what it says."""
         answer = subprocess.run(
             ["/bin/sh", "requirements/debian.sh"],
-            cwd=ROOT,
+            cwd=self.root,
             env={"PATH": str(self.bin), "PYTHON": "true"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -236,10 +244,10 @@ class System:
 
 @pytest.fixture
 def system(tmp_path: Path) -> System:
-    return System(tmp_path / "bin")
+    return System(tmp_path)
 
 
-ALL = "chromium gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu graphviz"
+ALL = "chromium gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu graphviz libatomic1"
 
 
 def test_an_ordinary_user_is_told_in_one_line_what_is_missing(system: System) -> None:
@@ -277,12 +285,22 @@ def test_sudo_that_wants_a_password_is_not_waited_for_without_a_terminal(system:
 
 def test_only_what_is_missing_is_named_and_any_chromium_will_do(system: System) -> None:
     system.apt()
+    (system.root / "lib/of-this-machine").mkdir(parents=True)
+    (system.root / "lib/of-this-machine/libatomic.so.1").touch()
     system.command("google-chrome")
     system.command("aarch64-linux-gnu-gcc")
     system.command("aarch64-linux-gnu-objdump")
     assert system.run().endswith(" (as root: apt install graphviz)\n")
     system.command("dot")
     assert system.run() == ""
+
+
+def test_on_ubuntu_the_chromium_that_is_a_snap_is_left_alone(system: System) -> None:
+    system.apt()
+    system.user(0)
+    system.ubuntu(True)
+    assert "chromium" not in system.run()
+    assert "graphviz" in system.log.read_text()
 
 
 def test_a_system_without_apt_is_told_so(system: System) -> None:
