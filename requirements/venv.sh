@@ -22,10 +22,11 @@ if [ ! -e .venv ] && [ ! -L .venv ]; then
     version=$("$PYTHON" -c 'import platform; print(platform.python_version())' 2>/dev/null) ||
         stop "$PYTHON does not run here. $again"
     if ! "$PYTHON" -c "$new_enough"; then
+        cure="install a newer one"
         for newer in python3.14 python3.13 python3.12 python3.11; do
-            "$newer" -c "$new_enough" 2>/dev/null && break
+            "$newer" -c "$new_enough" 2>/dev/null && cure="add PYTHON=$newer to the command" && break
         done
-        stop "$PYTHON is Python $version, 3.11 or newer is needed. Cure: install one, then add PYTHON=$newer to the make command."
+        stop "$PYTHON is Python $version, 3.11 or newer is needed. Cure: $cure."
     fi
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || stop "$PYTHON cannot make a .venv. $again"
     "$PYTHON" -m venv .venv || stop "$gone"

@@ -54,7 +54,7 @@ class Clone:
         )
         self.interpreter.chmod(0o755)
 
-    def make(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *args: str, path: str = "") -> subprocess.CompletedProcess[str]:
         """Run make here with that Python."""
         self.log.write_text("")
         python = (
@@ -63,6 +63,7 @@ class Clone:
         # A make that runs these tests hands its own variables on.
         own = ("MAKE", "MFLAGS", "PYTHON", "LOCK", "LAB_ARGS", "TEST_ARGS")
         env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        env |= {"PATH": path} if path else {}
         return subprocess.run(
             ["make", *python, *args], cwd=self.root, env=env, capture_output=True, text=True
         )
@@ -71,9 +72,9 @@ class Clone:
         """The calls of the Python that contain this."""
         return [line for line in self.log.read_text().splitlines() if what in line]
 
-    def refusal(self, *args: str) -> str:
+    def refusal(self, *args: str, path: str = "") -> str:
         """The one line with which make refuses."""
-        answer = self.make(*args)
+        answer = self.make(*args, path=path)
         assert answer.returncode != 0
         said = answer.stderr.splitlines()
         assert said.pop().startswith("make: ***")
@@ -118,11 +119,20 @@ def test_without_the_lock_pip_chooses(clone: Clone) -> None:
     assert clone.asked("-m pip") == ["-m pip install --quiet --no-input --editable .[lab]"]
 
 
-def test_a_too_old_python(clone: Clone) -> None:
+@pytest.mark.parametrize("newer", ["python3.14", "python3.11", None])
+def test_a_too_old_python(clone: Clone, newer: str | None) -> None:
     clone.python(version="3.9.18")
-    line = clone.refusal("lab")
-    assert f"{clone.interpreter} is Python 3.9.18, 3.11 or newer is needed" in line
-    assert "PYTHON=python3." in line
+    commands = clone.root.parent / "bin"
+    commands.mkdir()
+    for name in ("sh", "grep", "make"):
+        (commands / name).symlink_to(str(shutil.which(name)))
+    if newer:
+        (commands / newer).symlink_to(str(shutil.which("true")))
+    line = clone.refusal("lab", path=str(commands))
+    cure = f"add PYTHON={newer} to the command" if newer else "install a newer one"
+    assert line == (
+        f"sdeiviz: {clone.interpreter} is Python 3.9.18, 3.11 or newer is needed. Cure: {cure}."
+    )
     assert not (clone.root / ".venv").exists()
 
 
