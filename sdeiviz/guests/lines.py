@@ -271,7 +271,8 @@ class _Unit:
     def _path(self, name: str, directory: int) -> str:
         if directory >= len(self._directories):
             raise _BrokenTableError
-        return normpath(join(self._directories[0], self._directories[directory], name))
+        build = self._directories[0]  # the directory that relative ones start from
+        return normpath(join(build, self._directories[directory] if directory else "", name))
 
     def _entries(self) -> Iterator[tuple[str, int]]:
         """Take a version 5 table of paths, each with the number of its directory."""

@@ -1,5 +1,6 @@
 """Source lines: compared with pyelftools, and with line tables made by hand."""
 
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -113,6 +114,22 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
     assert lines.text("") is None
 
 
+def test_only_a_regular_file_of_sane_size_is_a_source(tmp_path: Path) -> None:
+    path = tmp_path / "hello.elf"
+    path.write_bytes(GUESTS["hello"].elf.read_bytes())
+    os.mkfifo(tmp_path / "pipe.S")
+    (tmp_path / "huge.S").write_bytes(b"\n" * ((1 << 20) + 1))
+    (tmp_path / "large.S").write_bytes(b"\n" * (1 << 20))
+    (tmp_path / "latin.S").write_bytes(b"// caf\xe9\r\nnop\n")
+    lines = load(path, **RAM).lines
+    assert lines.text("pipe.S") is None
+    assert lines.text("huge.S") is None
+    assert lines.text("large.S") == ("",) * (1 << 20)
+    assert lines.text("latin.S") == ("// caf\N{REPLACEMENT CHARACTER}", "nop")
+    assert lines.text(str(tmp_path / "latin.S")) == lines.text("latin.S")
+    assert lines.text("/built/elsewhere/latin.S") == lines.text("latin.S")
+
+
 def unit(program: bytes, version: int = 4, line_range: int = 14, names: bytes = b"") -> bytes:
     """A unit of a line table: line base -5, opcode base 13, one file called a.S."""
     names = names or b"dir\0\0" + b"a.S\0\1\0\0" + b"\0"
@@ -132,9 +149,19 @@ COPY = b"\1"
 STEP = b"\2\1"  # one instruction further
 
 
-def rows(table: bytes) -> list[tuple[int, str, int]]:
+def unit5(names: bytes, program: bytes) -> bytes:
+    """A unit of version 5 in the 64-bit format, with these tables of directories and files."""
+    rest = struct.pack("<BBBbBB", 4, 1, 1, -5, 14, 13)
+    rest += bytes([0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1]) + names
+    body = struct.pack("<HBBQ", 5, 8, 0, len(rest)) + rest + program
+    return b"\xff\xff\xff\xff" + struct.pack("<Q", len(body)) + body
+
+
+def rows(
+    table: bytes, line_strings: bytes = b"", strings: bytes = b""
+) -> list[tuple[int, str, int]]:
     found = []
-    for sequence in _decode(table, b"", b""):
+    for sequence in _decode(table, line_strings, strings):
         for row, address in enumerate(sequence.addresses):
             place = sequence.place(row)
             found.append((address, place.file, place.line) if place else (address, "", 0))
@@ -172,6 +199,57 @@ def test_the_last_row_at_an_address_counts() -> None:
     ]
 
 
+def test_each_sequence_begins_anew() -> None:
+    first = SET + b"\4\7\3\x09" + COPY + STEP + END  # file 7, line 10
+    second = extended(2, struct.pack("<Q", 0x4009_0000)) + COPY + STEP + END
+    assert rows(unit(first + second)) == [
+        (0x4008_0000, "", 0),
+        (0x4008_0004, "end", 0),
+        (0x4009_0000, "dir/a.S", 1),
+        (0x4009_0004, "end", 0),
+    ]
+
+
+def test_a_sequence_without_length_is_none() -> None:
+    assert rows(unit(SET + COPY + END)) == []
+    assert rows(unit(SET + END)) == []
+
+
+def test_names_of_version_5_in_every_form() -> None:
+    path, directory, size, digest = b"\1", b"\2", b"\4", b"\5"
+    names = b"\1" + path + b"\x1f" + b"\2"  # directories: a path in .debug_line_str each
+    names += struct.pack("<QQ", 0, 6)
+    # Files: directory as one byte, path in place, a block to pass over, an MD5 sum of 16 bytes.
+    names += b"\4" + directory + b"\x0b" + path + b"\x08" + size + b"\x09" + digest + b"\x1e"
+    names += b"\2"
+    names += b"\0" + b"a.S\0" + b"\3abc" + bytes(16)
+    names += b"\1" + b"b.S\0" + b"\0" + bytes(16)
+    program = SET + COPY + STEP + b"\4\0" + COPY + STEP + END
+    assert rows(unit5(names, program), line_strings=b"build\0sub\0") == [
+        (0x4008_0000, "build/sub/b.S", 1),
+        (0x4008_0004, "build/a.S", 1),
+        (0x4008_0008, "end", 0),
+    ]
+
+    names = b"\1" + path + b"\x0e" + b"\1" + struct.pack("<Q", 4)  # path in .debug_str
+    names += b"\3" + path + b"\x08" + directory + b"\x0f" + size + b"\x05" + b"\2"
+    names += b"a.S\0\x80\0\1\1" + b"/b.S\0\0\1\1"
+    assert rows(unit5(names, program), strings=b"xxx\0/made/../here\0") == [
+        (0x4008_0000, "/b.S", 1),
+        (0x4008_0004, "/here/a.S", 1),
+        (0x4008_0008, "end", 0),
+    ]
+
+    # A number where the path should be, a path where the directory should be: no name, no line.
+    names = b"\1" + path + b"\x08" + b"\1" + b"build\0"
+    names += b"\2" + path + b"\x0b" + directory + b"\x08" + b"\2" + b"\1a\0" + b"\1b\0"
+    assert rows(unit5(names, program)) == [
+        (0x4008_0000, "build", 1),
+        (0x4008_0004, "build", 1),
+        (0x4008_0008, "end", 0),
+    ]
+
+
 BROKEN = {
     "addresses fall": unit(SET + STEP + COPY + SET + COPY + STEP + END),
     "a program that ends in a number": unit(SET + COPY + STEP + END + b"\2\x80"),
@@ -183,6 +261,9 @@ BROKEN = {
     "a name without an end": unit(b"", names=b"dir"),
     "a file of no directory": unit(b"", names=b"\0" + b"a.S\0\1\0\0" + b"\0"),
     "version 5, endless directories": unit(b"", version=5, names=b"\0" + b"\xff" * 9 + b"\1"),
+    "version 5, directories without end": unit(
+        b"", version=5, names=b"\1\1\x09" + b"\xff" * 9 + b"\1"
+    ),
     "version 5, an unknown form": unit(b"", version=5, names=b"\1\1\x25\1"),
 }
 
