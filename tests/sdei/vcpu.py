@@ -1,0 +1,126 @@
+"""A vCPU that is nothing but registers, and the numbers of the interface typed from its text.
+
+Nothing here comes from the package's own tables: what the tests expect must not move with them.
+"""
+
+from array import array
+from collections.abc import MutableSequence
+from dataclasses import dataclass, field
+
+from sdeiviz.sdei import Dispatcher, Profile, VcpuSdei, profile
+from sdeiviz.trace import TraceEvent
+
+VERSION = 0xC400_0020
+REGISTER = 0xC400_0021
+ENABLE = 0xC400_0022
+DISABLE = 0xC400_0023
+CONTEXT = 0xC400_0024
+COMPLETE = 0xC400_0025
+RESUME = 0xC400_0026
+UNREGISTER = 0xC400_0027
+STATUS = 0xC400_0028
+GET_INFO = 0xC400_0029
+ROUTING_SET = 0xC400_002A
+PE_MASK = 0xC400_002B
+PE_UNMASK = 0xC400_002C
+INTERRUPT_BIND = 0xC400_002D
+INTERRUPT_RELEASE = 0xC400_002E
+SIGNAL = 0xC400_002F
+FEATURES = 0xC400_0030
+PRIVATE_RESET = 0xC400_0031
+SHARED_RESET = 0xC400_0032
+
+SUCCESS, NOT_SUPPORTED, INVALID, DENIED, PENDING = 0, -1, -2, -3, -5
+
+ENTRY = 0x4008_1000
+ARGUMENT = 0xDABF_DABF_0123_4567
+PC = 0x4008_0104
+"""The instruction after the HVC."""
+PSTATE = 0x6000_03C5
+ELR, SPSR = 0x0E14_0E14_0E14_0E14, 0x8000_0005
+
+STORAGES = ("list", "memoryview")
+
+
+def registers(storage: str = "list") -> MutableSequence[int]:
+    """Return x0 to x30, each with a value that names it."""
+    values = [0xF000_0000_0000_0000 + n for n in range(31)]
+    return values if storage == "list" else memoryview(array("Q", values))
+
+
+@dataclass
+class FakeVcpu:
+    """What the dispatcher needs of a vCPU."""
+
+    x: MutableSequence[int] = field(default_factory=registers)
+    pc: int = PC
+    pstate: int = PSTATE
+    elr_el1: int = ELR
+    spsr_el1: int = SPSR
+    mpidr: int = 0x8000_0000
+    sdei: VcpuSdei = field(default_factory=VcpuSdei)
+
+
+class Guest:
+    """A vCPU and its dispatcher, driven as a machine would; `trace` holds what was emitted."""
+
+    def __init__(
+        self, rules: str | Profile = "kvm-v7", storage: str = "list", **knobs: bool | int
+    ) -> None:
+        self.vcpu = FakeVcpu(registers(storage))
+        self.others: dict[int, FakeVcpu] = {}
+        self.trace: list[TraceEvent] = []
+        self.profile = (profile(rules) if isinstance(rules, str) else rules).replace(**knobs)
+        self.dispatcher = Dispatcher(self.profile, self._emit, self.others.get)
+
+    def _emit(self, vcpu: FakeVcpu, kind: type, *fields: object) -> None:
+        self.trace.append(kind(len(self.trace), 0, vcpu.mpidr & 0xFF, *fields))
+
+    @property
+    def sdei(self) -> VcpuSdei:
+        return self.vcpu.sdei
+
+    def call(self, function: int, *arguments: int) -> int:
+        """Execute an HVC and return x0 as the signed number that C sees."""
+        self.vcpu.x[0] = function
+        for n, value in enumerate(arguments, start=1):
+            self.vcpu.x[n] = value & (1 << 64) - 1
+        self.dispatcher.call(self.vcpu, function)
+        value = self.vcpu.x[0]
+        return value - (1 << 64) if value >> 63 else value
+
+    def enter(self) -> bool:
+        """Deliver as the run loop does, if it was asked to; tell whether a handler was entered."""
+        return self.sdei.requested and self.dispatcher.deliver_event(self.vcpu)
+
+    def inject(self, event: int, *, immediate: bool = False) -> int:
+        return self.dispatcher.inject_event(self.vcpu, event, immediate=immediate)
+
+    def cancel(self, event: int) -> int:
+        return self.dispatcher.cancel_event(self.vcpu, event)
+
+    def pending(self) -> set[int]:
+        """Return the numbers of the pending events."""
+        return {number for number, handler in self.sdei.handlers.items() if handler.pending}
+
+    def bring(self, state: str, event: int = 0) -> "Guest":
+        """Bring a fresh event into a state: U, R, E, ER, RR or UP (then on an unmasked PE)."""
+        if state != "U":
+            assert self.call(REGISTER, event, ENTRY + 0x100 * event, ARGUMENT + event, 0) == 0
+        if state not in ("U", "R"):
+            assert self.call(ENABLE, event) == 0
+        if state in ("ER", "RR", "UP"):
+            assert self.call(PE_UNMASK) == 0
+            assert self.inject(event) == 0
+            assert self.enter()
+        if state == "RR":
+            assert self.call(DISABLE, event) == 0
+        if state == "UP":
+            assert self.call(UNREGISTER, event) == PENDING
+        return self
+
+    def moments(self) -> list[str]:
+        """Return the trace so far, each event as its type and own fields, and forget it."""
+        text = [f"{type(e).__name__}{tuple(e[3:])}" for e in self.trace]
+        self.trace.clear()
+        return text
