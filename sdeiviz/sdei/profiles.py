@@ -73,8 +73,10 @@ class Profile:
                 raise ProfileError(f"no knob {name!r}: choose from {', '.join(KNOBS)}")
             if type(value) is not KNOBS[name].type:
                 raise ProfileError(f"{name} wants {_kind(name)}, not {value!r}")
-            if isinstance(value, int) and not 0 <= value < 1 << 32:
-                raise ProfileError(f"{name} is a 32-bit number; {value:#x} does not fit")
+            # Bit 63 of what SDEI_VERSION returns is zero, else it would be an error.
+            bits = 31 if name == "version" else 32
+            if isinstance(value, int) and value >> bits:
+                raise ProfileError(f"{name} is an unsigned {bits}-bit number; {value:#x} is not")
         return dataclasses.replace(self, **knobs)
 
     def set(self, assignment: str) -> "Profile":
@@ -114,7 +116,11 @@ def _parse(name: str, text: str) -> bool | int:
 def _parse_version(text: str) -> int:
     """Read "1.1" as 0x0001_0001; a plain number stands for itself."""
     major, dot, minor = text.partition(".")
-    return int(major) << 16 | int(minor) if dot else int(text, 0)
+    if not dot:
+        return int(text, 0)
+    if int(minor) >> 16:
+        raise ValueError(minor)
+    return int(major) << 16 | int(minor)
 
 
 _KEPT_BY_V7: Final = {
