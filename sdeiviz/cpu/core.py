@@ -12,7 +12,7 @@ from unicorn.arm64_const import UC_ARM64_REG_FPCR, UC_ARM64_REG_FPSR, UC_ARM64_R
 from unicorn.unicorn_const import UC_CTL_IO_WRITE, UC_CTL_TLB_FLUSH, UC_PROT_ALL, UC_PROT_READ
 from unicorn.unicorn_py3.unicorn import uclib
 
-from sdeiviz.abi import pstate
+from sdeiviz.abi import esr, pstate
 from sdeiviz.cpu import clock as clk
 from sdeiviz.cpu import registers as regs
 from sdeiviz.cpu.layout import Context, find_live_state, layout, new_uc, write_cp, x_register
@@ -23,11 +23,13 @@ _MEMORY_NEEDED: Final = TRANSLATION_BUFFER + (96 << 20)
 """Address space that a core takes: the buffer, and what Unicorn keeps beside it."""
 
 # What the interrupt hook is told.
+_UNDEFINED: Final = 1
 _SVC: Final = 2
 _INSTRUCTION_ABORT: Final = 3
 _DATA_ABORT: Final = 4
 _HVC: Final = 11
 
+_WFI: Final = 0xD503_207F
 _NEVER: Final = 0xFFFF_FFFF_FFFF_FFFF
 _SHORT_RUN: Final = 20_000
 """Instructions that need no watchdog: they take a few milliseconds at worst."""
@@ -107,10 +109,11 @@ class Core:
         self._handler = handler
         self._uc = uc = new_uc(TRANSLATION_BUFFER)
         self._handle = uc._uch
-        self._buffers = []
-        for address, buffer in memory:
+        self._memory = list(memory)
+        self._pointers = []
+        for address, buffer in self._memory:
             pointer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
-            self._buffers.append(pointer)
+            self._pointers.append(pointer)
             uc.mem_map_ptr(address, len(buffer), UC_PROT_ALL, ctypes.addressof(pointer))
         for register, value in (
             (regs.SCR_EL3, regs.SCR_NS_HCE_RW),
@@ -157,6 +160,7 @@ class Core:
         self._error: BaseException | None = None
         self._breakpoints: dict[int, int] = {}
         self._start_index = 0
+        self._until = _NEVER
         self.clock.attach(self._handle, self._on_counter_read, self._on_counter_write)
         self._exception_hook = _ExceptionHook(self._on_exception)
         self._breakpoint_hook = clk.BlockHook(self._on_breakpoint)
@@ -361,6 +365,7 @@ class Core:
     def _start(self, start: int, until: int) -> None:
         state = self._state
         state[clk.BLOCKED_SIZE] = 0
+        self._until = until
         if self._copies:
             self._push()
         status = uclib.uc_emu_start(self._handle, start, until, 0, 0)
@@ -391,6 +396,11 @@ class Core:
         try:
             if self._copies:
                 self._pull()
+            if self._until != _NEVER:
+                # One exit is enough for an exact run: from here the address to stop at could be reached by a branch.
+                uclib.uc_emu_stop(self._handle)
+                if number == _UNDEFINED and self._reached_end():
+                    return
             self._settle()
             if number == _HVC:
                 self._handler.hypercall()
@@ -403,6 +413,20 @@ class Core:
         finally:
             if self._copies:
                 self._push()
+
+    def _reached_end(self) -> bool:
+        """Tell whether this trap is how Unicorn stops at an address: it puts a WFI there, and ours trap.
+
+        PC stands one instruction before the end, as for a WFI in that place: the word there tells them apart.
+        """
+        end = self._until
+        if self._pc[0] + 4 != end or esr.exception_class(self._syndrome[0]) != esr.Class.WFX:
+            return False
+        if self.read_word(end - 4) == _WFI:
+            return False
+        self._pc[0] = end
+        self._state[clk.LAST_SIZE] = 0
+        return True
 
     def _dispatch(self, number: int) -> None:
         syndrome = self._syndrome[0]
@@ -524,6 +548,14 @@ class Core:
             self._handle, ctypes.c_uint64(address), ctypes.c_uint32(UC_PROT_READ), ctypes.byref(physical)
         )
         return None if status else physical.value
+
+    def read_word(self, address: int) -> int | None:
+        """Return the instruction word at a virtual address, None where there is no memory."""
+        physical = self.translate(address)
+        for base, buffer in self._memory:
+            if physical is not None and base <= physical <= base + len(buffer) - 4:
+                return int.from_bytes(buffer[physical - base : physical - base + 4], "little")
+        return None
 
     # -- plumbing ------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ _MACHINE_AARCH64 = 183
 _TYPE_REL, _TYPE_EXEC, _TYPE_DYN = 1, 2, 3
 _PT_LOAD, _PT_INTERP = 1, 3
 _SHT_NOBITS = 8
+_SHF_EXECINSTR = 1 << 2
 _SHF_COMPRESSED = 1 << 11
 _COMPRESSED_ZLIB = 1
 
@@ -155,6 +156,10 @@ class Elf:
             offset, size = headers[self._section_names][4:6]
             names = self._data[offset : offset + size]
         return tuple(Section(string(names, header[0]), *header[1:7]) for header in headers)
+
+    def code(self) -> tuple[tuple[int, bytes], ...]:
+        """Return (address as linked, bytes) of each section that holds instructions."""
+        return tuple((s.address, self.contents(s)) for s in self.sections if s.flags & _SHF_EXECINSTR)
 
     def section(self, name: str) -> bytes:
         """Return the contents of a section, decompressed; empty when missing or broken."""

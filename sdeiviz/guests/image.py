@@ -46,6 +46,8 @@ class Image:
     lines: Lines = field(repr=False, compare=False)
     sha256: str
     """Of the whole file, in hexadecimal."""
+    code: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
+    """(address as linked, bytes) of each section that holds instructions; none in a flat image."""
 
 
 def load(
@@ -112,6 +114,7 @@ def load(
         symbols=Symbols(elf),
         lines=Lines(elf, path),
         sha256=_digest(data),
+        code=elf.code(),
     )
 
 

@@ -8,6 +8,7 @@ A page without write permission is how a write is noticed, as KVM's dirty log do
 """
 
 import mmap
+from collections.abc import Iterable
 from typing import Final
 
 from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, GuestMemory
@@ -89,8 +90,13 @@ class Stage2:
         return True
 
     def written_by_host(self, offset: int, size: int) -> None:
-        """Note a write from outside the guest."""
-        if self.dirty is not None and size:
-            for page in range(offset >> PAGE_SHIFT, (offset + size - 1 >> PAGE_SHIFT) + 1):
+        """Note a write from outside the guest: offset into RAM and length in bytes."""
+        if size:
+            self.mark_dirty(range(offset >> PAGE_SHIFT, (offset + size - 1 >> PAGE_SHIFT) + 1))
+
+    def mark_dirty(self, pages: Iterable[int]) -> None:
+        """Put pages into the log as if they had been written."""
+        if self.dirty is not None:
+            for page in pages:
                 self._entries[page] |= _WRITE
                 self.dirty.add(page)

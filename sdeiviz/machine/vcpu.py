@@ -214,7 +214,7 @@ class Vcpu:
         """Access the UART; return why not, "" where it worked."""
         if esr.exception_class(syndrome) != esr.Class.DATA_ABORT_LOWER:
             return "a device holds no instructions"
-        access = decode_access(syndrome, int.from_bytes(self.read_virtual(self.core.pc, 4), "little"))
+        access = decode_access(syndrome, self.core.read_word(self.core.pc) or 0)
         if access is None:
             return "a device takes single loads and stores only"
         if access.size == 8:

@@ -43,6 +43,8 @@ class StopReason(StrEnum):
     MATCH = "match"
     """The console shows what was waited for."""
     BREAKPOINT = "breakpoint"
+    MOMENT = "moment"
+    """Something happened that was waited for."""
     INTERRUPTED = "interrupted"
     """`VirtualMachine.request_stop` was called."""
     WFI = "wfi"
@@ -60,7 +62,13 @@ class StopReason(StrEnum):
         return self not in _PASSING
 
 
-_PASSING: Final = (StopReason.BUDGET, StopReason.MATCH, StopReason.BREAKPOINT, StopReason.INTERRUPTED)
+_PASSING: Final = (
+    StopReason.BUDGET,
+    StopReason.MATCH,
+    StopReason.BREAKPOINT,
+    StopReason.MOMENT,
+    StopReason.INTERRUPTED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class VirtualMachine:
         """Set while the machine cannot go on by itself."""
         self.until: re.Pattern[str] | None = None
         """Stop where the console's current line matches this."""
-        self._passing: StopReason | None = None
+        self._passing: Stop | None = None
         self._stop_requested = False
         self._reset_requested = False
         self.memory.on_write = self._written_by_host
@@ -189,41 +197,43 @@ class VirtualMachine:
         instructions
             How many to execute at most.
         """
-        with self._interruptible() as interrupted:
+        with self.interruptible() as interrupted:
             stop = self.run_to(FOREVER if instructions is None else self.index + instructions)
         if interrupted:
             raise KeyboardInterrupt
         return stop
 
-    def run_to(self, index: int, *, slices: int | None = None) -> Stop:
-        """Run until the index is reached, or something stops the machine before.
+    def run_to(self, index: int) -> Stop:
+        """Run until exactly that index, or until something stops the machine before."""
+        while (stop := self.run_slice(index)) is None:
+            pass
+        return stop
 
-        Parameters
-        ----------
-        index
-            Where to stop, exactly.
-        slices
-            How many slices of some 30 ms of host time to run at most; ends with INTERRUPTED.
-        """
+    def run_slice(self, index: int) -> Stop | None:
+        """Run towards an index for some 30 ms of host time; None while there is more to do."""
+        if self.stopped:
+            return self.stopped
+        if self._stop_requested:
+            self._stop_requested = False
+            return Stop(StopReason.INTERRUPTED, "stopped from outside", self.index)
+        if self.index >= index:
+            return Stop(StopReason.BUDGET, f"{self.index} instructions executed", self.index)
         core = self.vcpus[0].core
         self.hypercalls.filter.has_run = True
-        while not self.stopped:
-            if self.index >= index:
-                return Stop(StopReason.BUDGET, f"{self.index} instructions executed", self.index)
-            if self._stop_requested or slices == 0:
-                self._stop_requested = False
-                return Stop(StopReason.INTERRUPTED, "stopped from outside", self.index)
-            end = core.run(index)
-            if self._reset_requested:
-                self._reset()
-            if self._passing:
-                reason, self._passing = self._passing, None
-                return Stop(reason, f"the console matches {self.until.pattern!r}" if self.until else "", self.index)
-            if end is End.BREAKPOINT:
-                return Stop(StopReason.BREAKPOINT, f"breakpoint at {core.pc:#x}", self.index)
-            if slices is not None and end is End.SLICE:
-                slices -= 1
-        return self.stopped
+        end = core.run(index)
+        if self._reset_requested:
+            self._reset()
+        if self._passing:
+            passing, self._passing = self._passing, None
+            return passing
+        if end is End.BREAKPOINT:
+            return Stop(StopReason.BREAKPOINT, f"breakpoint at {core.pc:#x}", self.index)
+        return None
+
+    def pause(self, reason: StopReason, detail: str) -> None:
+        """Stop after the exit being handled, so that the machine can go on; for those who watch the trace."""
+        self._passing = Stop(reason, detail, self.index)
+        self.vcpus[0].core.stop()
 
     def request_stop(self) -> None:
         """Make a running machine stop soon, between two instructions; from a signal handler or another thread too."""
@@ -231,7 +241,7 @@ class VirtualMachine:
         self.vcpus[0].core.interrupt()
 
     @contextmanager
-    def _interruptible(self) -> Iterator[list[bool]]:
+    def interruptible(self) -> Iterator[list[bool]]:
         """Turn SIGINT into `request_stop` while the guest runs: a KeyboardInterrupt could hit half a hypercall."""
         interrupted: list[bool] = []
         if threading.current_thread() is not threading.main_thread():
@@ -322,8 +332,7 @@ class VirtualMachine:
     def output_written(self, vcpu: Vcpu) -> None:
         """The guest wrote a character: is it what we wait for?"""
         if self.until and self.until.search(self.uart.current_line()):
-            self._passing = StopReason.MATCH
-            vcpu.core.stop()
+            self.pause(StopReason.MATCH, f"the console matches {self.until.pattern!r}")
 
     # -- the host's hand -------------------------------------------------------------------------------
 

@@ -1,0 +1,256 @@
+"""A recording: keyframes and the inputs between them, from which any moment can be made again.
+
+A guest's run depends on nothing but its image and what the host did to it. So the past is not stored step
+by step: a keyframe holds the whole machine every few milliseconds of host time, of RAM only the pages that
+were written since the keyframe before (stage 2 tells which), and moving to an index means loading the
+keyframe before it and executing again, each input of the host at the index where it came.
+"""
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, Final
+
+from sdeiviz.errors import Error
+from sdeiviz.machine import Stop, StopReason, VirtualMachine
+from sdeiviz.machine import state as vm_state
+from sdeiviz.machine.memory import PAGE, ZERO_PAGE
+from sdeiviz.machine.state import VmState
+from sdeiviz.trace import TraceEvent, is_sdei
+
+DEFAULT_LIMIT: Final = 256 << 20
+MAX_EVENTS: Final = 500_000
+"""Trace events that a recording keeps; it ends there."""
+_KEYFRAME_SECONDS: Final = 0.025
+_KEYFRAME_OVERHEAD: Final = 16 << 10
+"""Bytes that a keyframe takes beside its pages, about."""
+
+
+class RecordingError(Error):
+    """Something a recording cannot do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An action of the host: a method of `VirtualMachine`, called when the machine is at an index."""
+
+    index: int
+    method: str
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Keyframe:
+    """The machine at an index, after the first `inputs` inputs."""
+
+    index: int
+    inputs: int
+    state: VmState
+    """Its pages are those written since the keyframe before."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of host memory, about."""
+        return _KEYFRAME_OVERHEAD + PAGE * len(self.state.pages)
+
+
+class Recording:
+    """Moves a machine along its own history, and makes that history longer.
+
+    Parameters
+    ----------
+    vm
+        A machine that has not run yet. From now on only the recording moves it.
+    limit
+        Bytes of host memory for keyframes. Beyond it, keyframes are thinned out and moving takes longer.
+    """
+
+    def __init__(self, vm: VirtualMachine, limit: int = DEFAULT_LIMIT) -> None:
+        self.vm = vm
+        self.limit = limit
+        self.trace: list[TraceEvent] = []
+        self.inputs: list[Input] = []
+        self.end = vm.index
+        """The furthest index recorded."""
+        self.forked = False
+        """A change in the past cut off what followed."""
+        self._applied = 0
+        """How many inputs the machine has had."""
+        self._last_keyframe_time = perf_counter()
+        vm.stage2.protect()
+        vm.vcpus[0].core.flush_tlb()
+        self.keyframes = [Keyframe(vm.index, 0, vm.save())]
+        self._base = 0
+        """The keyframe that RAM and the log of written pages start from."""
+
+    @property
+    def index(self) -> int:
+        """Where the machine is."""
+        return self.vm.index
+
+    @property
+    def at_end(self) -> bool:
+        """Whether going on makes new history."""
+        return self.index == self.end and self._applied == len(self.inputs)
+
+    def events_until(self, index: int) -> int:
+        """Return how many events of the trace happened up to an index."""
+        return bisect_right(self.trace, index, key=lambda event: event.index)
+
+    # -- going on --------------------------------------------------------------------------------------
+
+    def advance(self, target: int, *, until_sdei: bool = False) -> Stop | None:
+        """Go on towards an index for a slice of host time, replaying what is recorded and recording what is not.
+
+        Returns why it stopped, or None where only the slice ended or the recorded part.
+        """
+        if not self.at_end:
+            return self._replay_slice(min(target, self.end))
+        if len(self.trace) >= MAX_EVENTS:
+            raise RecordingError(
+                f"the recording is full: {MAX_EVENTS} events; go back, or start again with a shorter run in mind"
+            )
+        self.vm.trace = _Watch(self.trace, self.vm) if until_sdei else self.trace
+        try:
+            return self.vm.run_slice(target)
+        finally:
+            self.end = self.index
+            if perf_counter() - self._last_keyframe_time > _KEYFRAME_SECONDS:
+                self._add_keyframe()
+
+    def _replay_slice(self, target: int) -> Stop | None:
+        """Execute again towards an index, to the next input at most; an input is due once its index is reached."""
+        vm = self.vm
+        vm.trace = deque(maxlen=0)
+        self._apply_due()
+        if self._applied < len(self.inputs):
+            target = min(target, self.inputs[self._applied].index)
+        stop = vm.run_slice(target)
+        self._apply_due()
+        return None if stop and stop.reason is StopReason.BUDGET else stop
+
+    def _apply_due(self) -> None:
+        while self._applied < len(self.inputs) and self.inputs[self._applied].index == self.index:
+            action = self.inputs[self._applied]
+            getattr(self.vm, action.method)(*action.arguments, **action.options)
+            self._applied += 1
+
+    def goto(self, index: int) -> None:
+        """Move to an index within the recording.
+
+        Raises
+        ------
+        RecordingError
+            The index lies outside the recording.
+        """
+        if not 0 <= index <= self.end:
+            raise RecordingError(f"no index {index} in this recording: it has 0 to {self.end}")
+        if index < self.index or self._nearest(index) > self._base:
+            self._restore(self._nearest(index))
+        self._apply_due()
+        while self.index < index:
+            stop = self._replay_slice(index)
+            if stop and stop.reason.final:
+                raise RecordingError(f"replay left the recording at index {self.index}: {stop.detail}")
+
+    # -- inputs ----------------------------------------------------------------------------------------
+
+    def act(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Act on the machine from outside, here and in every replay. In the past this begins another history."""
+        if not self.at_end:
+            self._cut()
+        action = Input(self.index, method, arguments, options)
+        self.vm.trace = self.trace
+        result = getattr(self.vm, method)(*arguments, **options)
+        self.inputs.append(action)
+        self._applied += 1
+        return result
+
+    def _cut(self) -> None:
+        """Forget what followed this moment."""
+        self.forked = True
+        self.end = self.index
+        del self.trace[self.events_until(self.index) :]
+        del self.inputs[self._applied :]
+        last = next(n for n in reversed(range(len(self.keyframes))) if self._precedes(self.keyframes[n]))
+        del self.keyframes[last + 1 :]
+
+    def _precedes(self, keyframe: Keyframe) -> bool:
+        return keyframe.index <= self.index and keyframe.inputs <= self._applied
+
+    # -- keyframes -------------------------------------------------------------------------------------
+
+    def _add_keyframe(self) -> None:
+        self._last_keyframe_time = perf_counter()
+        if self.index == self.keyframes[-1].index:
+            return
+        vm = self.vm
+        state = vm_state.save(vm, vm.stage2.dirty)
+        self._protect()
+        self.keyframes.append(Keyframe(self.index, self._applied, state))
+        self._base = len(self.keyframes) - 1
+        self._thin()
+
+    def _protect(self) -> None:
+        self.vm.stage2.protect()
+        self.vm.vcpus[0].core.flush_tlb()
+
+    def _nearest(self, index: int) -> int:
+        return bisect_right(self.keyframes, index, key=lambda keyframe: keyframe.index) - 1
+
+    def _restore(self, number: int) -> None:
+        """Put the machine where a keyframe was taken: only pages that can differ are touched."""
+        low, high = sorted((self._base, number))
+        pages = set(self.vm.stage2.dirty or ())
+        for keyframe in self.keyframes[low + 1 : high + 1]:
+            pages.update(keyframe.state.pages)
+        keyframe = self.keyframes[number]
+        vm_state.load(self.vm, replace(keyframe.state, pages={page: self._content(page, number) for page in pages}))
+        self._protect()
+        self._base = number
+        self._applied = keyframe.inputs
+
+    def _content(self, page: int, number: int) -> bytes:
+        """Return what a page held at a keyframe."""
+        for keyframe in reversed(self.keyframes[: number + 1]):
+            if page in keyframe.state.pages:
+                return keyframe.state.pages[page]
+        return ZERO_PAGE
+
+    def _thin(self) -> None:
+        """Give up keyframes, those closest to their neighbours first, until the rest fits the limit."""
+        frames = self.keyframes
+        size = sum(frame.size for frame in frames)
+        while size > self.limit and len(frames) > 1:
+            ends = [frame.index for frame in frames[2:]] + [frames[-1].index]
+            number = min(range(1, len(frames)), key=lambda n: ends[n - 1] - frames[n - 1].index)
+            pages = frames[number].state.pages
+            if number + 1 < len(frames):
+                after = frames[number + 1]
+                after.state = replace(after.state, pages=pages | after.state.pages)
+            if self._base >= number:
+                if self._base == number and self.vm.stage2.dirty is not None:
+                    self.vm.stage2.mark_dirty(pages)
+                self._base -= 1
+            del frames[number]
+            size = sum(frame.size for frame in frames)
+
+
+class _Watch(list[TraceEvent]):
+    """A trace that pauses the machine at the next moment of SDEI."""
+
+    def __init__(self, trace: list[TraceEvent], vm: VirtualMachine) -> None:
+        super().__init__()
+        self._trace, self._vm = trace, vm
+
+    def append(self, event: TraceEvent) -> None:
+        self._trace.append(event)
+        if is_sdei(event):
+            self._vm.pause(StopReason.MOMENT, type(event).__name__)
+
+    def extend(self, events: Iterable[TraceEvent]) -> None:
+        for event in events:
+            self.append(event)
