@@ -1,14 +1,16 @@
 """Traces as JSON Lines: one header, then one event a line.
 
-The header is ``{"format": "sdeiviz-trace", "version": 1, ...}`` with whatever the writer knows about
-the run. Fields that hold addresses or register values are strings such as ``"0x40080000"``: they
-do not fit the 53 bits that many JSON readers keep.
+The header is ``{"format": "sdeiviz-trace", "version": 1, ...}`` with whatever the writer knows
+about the run. Fields that hold addresses or register values are strings such as ``"0x40080000"``:
+they do not fit the 53 bits that many JSON readers keep.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
-from typing import IO, Any, Final
+from typing import IO, Any, Final, get_type_hints
 
+from sdeiviz.abi.sdei import CONTEXT_REGISTERS
 from sdeiviz.errors import Error
 from sdeiviz.trace.events import TYPES, TraceEvent
 
@@ -16,8 +18,12 @@ FORMAT: Final = "sdeiviz-trace"
 VERSION: Final = 1
 
 _HEX: Final = frozenset(
-    "address argument arguments entry function ipa pc pstate registers result resume syndrome value vector".split()
+    "address argument arguments entry function ipa pc pstate"
+    " registers result resume syndrome value vector".split()
 )
+_NUMBER: Final = re.compile("-?0x[0-9a-f]{1,16}")
+_LENGTHS: Final = {"arguments": 5, "registers": CONTEXT_REGISTERS}
+_FIELDS: Final = {name: get_type_hints(cls) for name, cls in TYPES.items()}
 
 
 class TraceError(Error):
@@ -27,7 +33,8 @@ class TraceError(Error):
 def encode(event: TraceEvent) -> str:
     """Return one event as one line of JSON, without the newline."""
     row: dict[str, Any] = {"type": type(event).__name__}
-    for name, value in zip(event._fields, event, strict=True):
+    for name in event._fields:
+        value = getattr(event, name)
         if name in _HEX and value is not None:
             value = [hex(v) for v in value] if isinstance(value, tuple) else hex(value)
         row[name] = value
@@ -40,18 +47,47 @@ def decode(line: str) -> TraceEvent:
     Raises
     ------
     TraceError
-        The line is not JSON, or not an event of this version.
+        The line is not JSON, or not an event of this version: an unknown type, a field that is
+        missing, left over or of another type.
     """
     try:
         row = json.loads(line)
-        cls = TYPES[row.pop("type")]
-        for name in _HEX & row.keys():
-            value = row[name]
-            if value is not None:
-                row[name] = tuple(int(v, 16) for v in value) if isinstance(value, list) else int(value, 16)
-        return cls(**row)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TraceError(f"not a trace event ({type(error).__name__}: {error}): {line.strip()[:80]!r}") from None
+    except (ValueError, RecursionError):
+        raise TraceError(f"not JSON, or cut off: {line.strip()[:60]!r}") from None
+    name = row.pop("type", None) if isinstance(row, dict) else None
+    if not isinstance(name, str) or name not in TYPES:
+        raise TraceError(f"not a trace event: {line.strip()[:60]!r}")
+    fields = _FIELDS[name]
+    if odd := sorted(row.keys() ^ fields.keys()):
+        raise TraceError(f"{name}: missing or unknown: {', '.join(map(repr, odd))[:60]}")
+    try:
+        return TYPES[name](*(_value(field, kind, row[field]) for field, kind in fields.items()))
+    except ValueError as error:
+        raise TraceError(f"{name}: {error}") from None
+
+
+def _value(field: str, kind: Any, value: Any) -> Any:
+    """Return a field's value from its JSON form; a ValueError says what it should have been."""
+    if length := _LENGTHS.get(field):
+        if not isinstance(value, list) or len(value) != length:
+            raise ValueError(f"{field} wants a list of {length} numbers")
+        return tuple(_number(field, item) for item in value)
+    if field in _HEX:
+        return None if value is None and kind == int | None else _number(field, value)
+    if type(value) is not kind or (kind is int and value < 0):
+        raise ValueError(f"{field} wants {_WANTED[kind]}, not {json.dumps(value)[:40]}")
+    return value
+
+
+_WANTED: Final = {int: "a number from 0 up", bool: "true or false", str: "a text"}
+
+
+def _number(field: str, value: Any) -> int:
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        raise ValueError(
+            f'{field} wants a number such as "0x40080000", not {json.dumps(value)[:40]}'
+        )
+    return int(value, 16)
 
 
 def dump(file: IO[str], events: Iterable[TraceEvent], **header: Any) -> None:
@@ -80,16 +116,22 @@ def load(file: IO[str]) -> tuple[dict[str, Any], Iterator[TraceEvent]]:
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise TraceError("not a trace: the first line is not a sdeiviz-trace header")
-    if header.get("version") != VERSION:
+    version = header.get("version")
+    if type(version) is not int or version != VERSION:
         raise TraceError(
-            f"trace version {header.get('version')!r}; this sdeiviz reads version {VERSION}: record it again"
+            f"trace version {json.dumps(version)[:40]}; this sdeiviz reads version {VERSION}:"
+            " record it again"
         )
     return header, _events(file)
 
 
 def _events(file: IO[str]) -> Iterator[TraceEvent]:
-    for number, line in enumerate(file, start=2):
-        try:
+    number = 1
+    try:
+        for line in file:
+            number += 1
             yield decode(line)
-        except TraceError as error:
-            raise TraceError(f"line {number}: {error}") from None
+    except TraceError as error:
+        raise TraceError(f"line {number}: {error}") from None
+    except UnicodeDecodeError:
+        raise TraceError(f"after line {number}: not text") from None
