@@ -77,7 +77,7 @@ class Oracle:
                 self.registered |= bit
                 return 0
             case 2 | 3:
-                if not self.d3 and 1 << 31 <= self.x[1] % (1 << 32):
+                if not self.d3 and self.x[1] >> 31 & 1:
                     return HANG
                 if not known:
                     return -2
