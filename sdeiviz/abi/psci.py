@@ -15,6 +15,7 @@ class Function(IntEnum):
     FEATURES = 0x8400_000A
 
 
-# PSCI 0.1 numbers predate the calling convention: KVM lets them through its filter (v7 patch 2) and, having no
-# guest that asked for PSCI 0.1, answers NOT_SUPPORTED. Values: CPU_SUSPEND, CPU_OFF, CPU_ON, MIGRATE.
+# PSCI 0.1 numbers predate the calling convention: KVM lets them through its filter (v7 patch 2)
+# and, having no guest that asked for PSCI 0.1, answers NOT_SUPPORTED.
+# Values: CPU_SUSPEND, CPU_OFF, CPU_ON, MIGRATE.
 PSCI_0_1: Final = range(0x95C1BA5E, 0x95C1BA62)

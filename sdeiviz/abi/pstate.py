@@ -46,6 +46,10 @@ def describe(pstate: int) -> str:
     >>> describe(0x6000_03C5)
     'nZCv DAIF EL1h'
     """
-    flags = "".join(c.upper() if pstate & bit else c for c, bit in zip("nzcv", (N, Z, C, V), strict=True))
-    masks = "".join(c.upper() if pstate & bit else c for c, bit in zip("daif", (D, A, I, F), strict=True))
+    flags = "".join(
+        c.upper() if pstate & bit else c for c, bit in zip("nzcv", (N, Z, C, V), strict=True)
+    )
+    masks = "".join(
+        c.upper() if pstate & bit else c for c, bit in zip("daif", (D, A, I, F), strict=True)
+    )
     return f"{flags} {masks} {mode_name(pstate)}"

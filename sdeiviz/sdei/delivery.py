@@ -88,10 +88,11 @@ class Delivery:
     # -- deliver -----------------------------------------------------------------------------------
 
     def deliver_event(self, vcpu: SdeiVcpu) -> bool:
-        """Enter the handler of the first event that may be delivered (`kvm_sdei_deliver_event`, patch 12).
+        """Enter the handler of the first event that may be delivered.
 
-        Called before the guest is entered, when KVM_REQ_SDEI is set. Answers the request whether or not
-        anything could be delivered. Returns whether a handler was entered.
+        `kvm_sdei_deliver_event` (patch 12), called before the guest is entered when KVM_REQ_SDEI is
+        set. Answers the request whether or not anything could be delivered. Returns whether a
+        handler was entered.
         """
         sdei = vcpu.sdei
         sdei.requested = False
@@ -107,13 +108,14 @@ class Delivery:
                 self.defect(
                     vcpu,
                     "D1",
-                    f"event {handler.event} is pending but not enabled; the search for an event to deliver looks at "
-                    "it again and again and never at the next one: the host's CPU hangs in this loop",
+                    f"event {handler.event} is pending but not enabled; the search for an event to"
+                    " deliver looks at it again and again and never at the next one: the host's CPU"
+                    " hangs in this loop",
                 )
         return False
 
     def _enter(self, vcpu: SdeiVcpu, handler: EventHandler) -> None:
-        """Save what is interrupted, then make the handler's entry state (patch 12; DEN0054C table 5)."""
+        """Save what is interrupted, then enter the handler (patch 12; DEN0054C table 5)."""
         x = vcpu.x
         pc, saved_pstate = vcpu.pc, vcpu.pstate
         context = EventContext(handler.event, pc, saved_pstate, array("Q", x[:CONTEXT_REGISTERS]))
@@ -125,24 +127,32 @@ class Delivery:
         x[1] = handler.argument
         x[2] = pc
         x[3] = saved_pstate
-        # Same flags, but at EL1 on SP_EL1 with everything masked; ELR_EL1 and SPSR_EL1 stay the guest's.
+        # Same flags, but at EL1 on SP_EL1 with everything masked; ELR_EL1 and SPSR_EL1 stay as the
+        # guest left them.
         vcpu.pstate = saved_pstate & ~pstate.MODE | HANDLER_PSTATE
         vcpu.pc = handler.entry
 
         handler.pending = False
         self.apply(vcpu, handler, Action.DELIVER)
         self.emit(
-            vcpu, EventDelivered, handler.event, handler.entry, handler.argument, pc, saved_pstate, tuple(context.x)
+            vcpu,
+            EventDelivered,
+            handler.event,
+            handler.entry,
+            handler.argument,
+            pc,
+            saved_pstate,
+            tuple(context.x),
         )
 
     # -- complete ----------------------------------------------------------------------------------
 
     def event_complete(self, vcpu: SdeiVcpu) -> None:
-        """EVENT_COMPLETE: go back to what was interrupted (patch 13). The status in x1 is ignored."""
+        """EVENT_COMPLETE (patch 13): go back to what was interrupted; x1, a status, is ignored."""
         self._leave(vcpu, None)
 
     def event_complete_and_resume(self, vcpu: SdeiVcpu) -> None:
-        """EVENT_COMPLETE_AND_RESUME: go to the address in x1 as if an exception had been taken (patch 13)."""
+        """EVENT_COMPLETE_AND_RESUME (patch 13): go to x1 as an exception would have."""
         self._leave(vcpu, vcpu.x[1])
 
     def _leave(self, vcpu: SdeiVcpu, resume: int | None) -> None:
@@ -168,7 +178,7 @@ class Delivery:
     # -- reset -------------------------------------------------------------------------------------
 
     def reset_vcpu(self, vcpu: SdeiVcpu) -> None:
-        """What a reset of the vCPU does to its SDEI state: everything gone and masked, or nothing (D11)."""
+        """Reset the vCPU's SDEI state: everything gone and masked, or nothing touched (D11)."""
         if not self.profile.reset_clears_state:
             return
         self.set_mask(vcpu, True)
@@ -180,7 +190,7 @@ class Delivery:
                 self.emit(vcpu, HandlerStateChanged, handler.event, "reset", int(handler.state), 0)
             sdei.handlers[handler.event] = EventHandler(handler.event)
 
-    # -- shared with the calls -----------------------------------------------------------------------
+    # -- shared with the calls ---------------------------------------------------------------------
 
     def apply(self, vcpu: SdeiVcpu, handler: EventHandler, action: Action) -> Result:
         """Move a handler as the table says and return the table's result."""
@@ -188,7 +198,9 @@ class Delivery:
         result, after = TABLE[action][before]
         if after is not before:
             handler.state = after
-            self.emit(vcpu, HandlerStateChanged, handler.event, action.value, int(before), int(after))
+            self.emit(
+                vcpu, HandlerStateChanged, handler.event, action.value, int(before), int(after)
+            )
         return result
 
     def set_mask(self, vcpu: SdeiVcpu, masked: bool) -> None:

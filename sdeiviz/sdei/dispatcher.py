@@ -29,7 +29,7 @@ _DENIED: Final = Result.DENIED
 _NOT_SUPPORTED: Final = Result.NOT_SUPPORTED
 
 _FLAGS_RESERVED: Final = MASK64 & ~0b1 | REGISTER_RELATIVE_MODE
-"""The series accepts the routing bit and ignores it; relative mode and reserved bits are refused."""
+"""The routing bit is accepted and ignored; relative mode and reserved bits are refused."""
 
 
 class Dispatcher(Delivery):
@@ -42,10 +42,12 @@ class Dispatcher(Delivery):
     emit
         Called with a vCPU, a type of trace event and the event's own fields.
     find_vcpu
-        Returns the vCPU of an affinity value, or None. Asked only where `signal_resolves_target` is set.
+        Returns the vCPU of an affinity value, or None; asked only with `signal_resolves_target`.
     """
 
-    def __init__(self, profile: Profile, emit: Emit, find_vcpu: Callable[[int], SdeiVcpu | None]) -> None:
+    def __init__(
+        self, profile: Profile, emit: Emit, find_vcpu: Callable[[int], SdeiVcpu | None]
+    ) -> None:
         super().__init__(profile, emit)
         self.find_vcpu = find_vcpu
         self._methods: dict[int, Callable[[SdeiVcpu], int | None]] = {
@@ -72,25 +74,26 @@ class Dispatcher(Delivery):
         return vcpu.sdei.handlers.get(vcpu.x[1] & self._number_mask)
 
     def _handler_by_signed_number(self, vcpu: SdeiVcpu) -> EventHandler | None:
-        """The same as patch 6 leaves it in ENABLE and DISABLE: the number is signed, its sign not tested (D3)."""
+        """The same in ENABLE and DISABLE, where patch 6 reads a signed number (D3)."""
         number = vcpu.x[1] & MASK32
         if number >> 31 and not self.profile.unsigned_event_number:
             self.defect(
                 vcpu,
                 "D3",
-                f"event {number:#x} is negative as a signed number: it passes the test against the number of events "
-                f"and reaches for bit {number - (1 << 32)} of a bitmap, which lies outside it",
+                f"event {number:#x} is negative as a signed number: it passes the test against the"
+                f" number of events and reaches for bit {number - (1 << 32)} of a bitmap, which"
+                " lies outside it",
             )
         return self._handler(vcpu)
 
-    # -- the calls, in the order of their numbers ----------------------------------------------------
+    # -- the calls, in the order of their numbers --------------------------------------------------
 
     def version(self, vcpu: SdeiVcpu) -> int:
         """SDEI_VERSION (patch 16): major in bits 62:48, minor in 47:32, vendor in 31:0."""
         return self.profile.version << 32 | self.profile.vendor
 
     def event_register(self, vcpu: SdeiVcpu) -> int:
-        """EVENT_REGISTER (patch 4): x1 event, x2 entry, x3 argument, x4 flags, x5 affinity (ignored)."""
+        """EVENT_REGISTER (patch 4): x1 event, x2 entry, x3 argument, x4 flags; x5 is ignored."""
         handler = self._handler(vcpu)
         if handler is None or vcpu.x[4] & _FLAGS_RESERVED:
             return _INVALID
@@ -110,7 +113,7 @@ class Dispatcher(Delivery):
         return result
 
     def event_disable(self, vcpu: SdeiVcpu) -> int:
-        """EVENT_DISABLE (patch 5): x1 event. A running handler goes on; what is pending stays so."""
+        """EVENT_DISABLE (patch 5): x1 event. A running handler goes on, a pending event stays."""
         handler = self._handler_by_signed_number(vcpu)
         return _INVALID if handler is None else self.apply(vcpu, handler, Action.DISABLE)
 
@@ -123,7 +126,7 @@ class Dispatcher(Delivery):
         return sdei.contexts[-1].x[index] if index < CONTEXT_REGISTERS else _INVALID
 
     def event_unregister(self, vcpu: SdeiVcpu) -> int:
-        """EVENT_UNREGISTER (patch 7): x1 event. PENDING means: done, once the running handler completes."""
+        """EVENT_UNREGISTER (patch 7): x1 event. PENDING: done once the running handler ends."""
         handler = self._handler(vcpu)
         if handler is None:
             return _INVALID
@@ -133,18 +136,19 @@ class Dispatcher(Delivery):
         return result
 
     def event_status(self, vcpu: SdeiVcpu) -> int:
-        """EVENT_STATUS (patch 8): x1 event; returns the state's three bits, never an error for a known event."""
+        """EVENT_STATUS (patch 8): x1 event; the state's three bits, whatever they are."""
         handler = self._handler(vcpu)
         return _INVALID if handler is None else handler.state
 
     def event_get_info(self, vcpu: SdeiVcpu) -> int:
-        """EVENT_GET_INFO (patch 9): x1 event, x2 which. All events are private, normal; routing has no meaning."""
+        """EVENT_GET_INFO (patch 9): x1 event, x2 which. All are private and normal, unrouted."""
         handler = self._handler(vcpu)
         if handler is None:
             return _INVALID
         info = vcpu.x[2] & self._number_mask
         if info == Info.SIGNALED:
-            # The specification's 0 means that software can signal it; the series has it inverted (D10).
+            # The specification's 0 means that software can signal it; the series has it inverted
+            # (D10).
             return int(handler.event != SW_SIGNALED_EVENT) if self.profile.signaled_per_event else 1
         return 0 if info in (Info.TYPE, Info.PRIORITY) else _INVALID
 
@@ -173,7 +177,7 @@ class Dispatcher(Delivery):
         return _NOT_SUPPORTED
 
     def event_signal(self, vcpu: SdeiVcpu) -> int:
-        """EVENT_SIGNAL (patch 14): x1 event, which must be 0, x2 target PE. Success means: pending, no more."""
+        """EVENT_SIGNAL (patch 14): x1 event (only 0), x2 target PE. Success: pending, no more."""
         if vcpu.x[1] & self._number_mask != SW_SIGNALED_EVENT:
             return _INVALID
         target = self.find_vcpu(vcpu.x[2]) if self.profile.signal_resolves_target else vcpu
@@ -190,10 +194,14 @@ class Dispatcher(Delivery):
 
     def features(self, vcpu: SdeiVcpu) -> int:
         """FEATURES (patch 15): x1 which. No bind slots, no relative mode."""
-        return 0 if vcpu.x[1] & self._number_mask in (Feature.BIND_SLOTS, Feature.RELATIVE_MODE) else _INVALID
+        return (
+            0
+            if vcpu.x[1] & self._number_mask in (Feature.BIND_SLOTS, Feature.RELATIVE_MODE)
+            else _INVALID
+        )
 
     def private_reset(self, vcpu: SdeiVcpu) -> int:
-        """PRIVATE_RESET (patch 11): unregister all. A running handler finishes; v7 answers SUCCESS even so."""
+        """PRIVATE_RESET (patch 11): unregister all; SUCCESS even while a handler runs."""
         for handler in vcpu.sdei.handlers.values():
             self.apply(vcpu, handler, Action.RESET)
             if self.profile.unregister_clears_pending:

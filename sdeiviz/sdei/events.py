@@ -14,7 +14,7 @@ EVENTS = (SW_SIGNALED_EVENT, ASYNC_PF_EVENT)
 
 @dataclass(slots=True)
 class EventHandler:
-    """One event's handler on one vCPU (`kvm_sdei_event_handler` and four bitmap bits, v7 patch 3)."""
+    """One event's handler on one vCPU (`kvm_sdei_event_handler` and four bits, v7 patch 3)."""
 
     event: int
     state: State = State.UNREGISTERED
@@ -45,11 +45,13 @@ class VcpuSdei:
     """Everything SDEI keeps for one vCPU (`kvm_sdei_vcpu`, v7 patch 3). A new PE is masked."""
 
     masked: bool = True
-    handlers: dict[int, EventHandler] = field(default_factory=lambda: {n: EventHandler(n) for n in EVENTS})
+    handlers: dict[int, EventHandler] = field(
+        default_factory=lambda: {n: EventHandler(n) for n in EVENTS}
+    )
     contexts: list[EventContext] = field(default_factory=list)
     """One per running handler, the innermost last."""
     requested: bool = False
-    """KVM_REQ_SDEI: look for something to deliver before the guest is entered again (v7 patch 5)."""
+    """KVM_REQ_SDEI: look for something to deliver before the guest goes on (v7 patch 5)."""
 
     def running(self) -> EventHandler | None:
         """Return the handler that runs on this vCPU, the innermost, or None."""
@@ -64,7 +66,10 @@ class VcpuSdei:
         return {
             "masked": self.masked,
             "requested": self.requested,
-            "handlers": [(h.event, int(h.state), h.pending, h.entry, h.argument) for h in self.handlers.values()],
+            "handlers": [
+                (h.event, int(h.state), h.pending, h.entry, h.argument)
+                for h in self.handlers.values()
+            ],
             "contexts": [(c.event, c.pc, c.pstate, tuple(c.x)) for c in self.contexts],
         }
 
@@ -72,8 +77,12 @@ class VcpuSdei:
         """Take over what `save` returned."""
         self.masked = state["masked"]
         self.requested = state["requested"]
-        self.handlers = {row[0]: EventHandler(row[0], State(row[1]), *row[2:]) for row in state["handlers"]}
-        self.contexts = [EventContext(e, pc, pstate, array("Q", x)) for e, pc, pstate, x in state["contexts"]]
+        self.handlers = {
+            row[0]: EventHandler(row[0], State(row[1]), *row[2:]) for row in state["handlers"]
+        }
+        self.contexts = [
+            EventContext(e, pc, pstate, array("Q", x)) for e, pc, pstate, x in state["contexts"]
+        ]
 
 
 class SdeiVcpu(Protocol):

@@ -20,44 +20,65 @@ def _knob(default: Any, source: str, meaning: str) -> Any:
 class Profile:
     """How the dispatcher behaves where implementations differ.
 
-    A switch that is true gives what the specification, or the series' own text, asks for; false gives
-    what the code of v7 does. D1 to D11 number the differences found in reading that code.
+    A switch that is true gives what the specification, or the series' own text, asks for; false
+    gives what the code of v7 does. D1 to D11 number the differences found in reading that code.
     """
 
     name: str
-    version: int = _knob(0x0001_0001, "v7 patch 16", "version reported: major in bits 31:16, minor in bits 15:0")
+    version: int = _knob(
+        0x0001_0001, "v7 patch 16", "version reported: major in bits 31:16, minor in bits 15:0"
+    )
     vendor: int = _knob(VENDOR_KVM, "v7 patch 16", "vendor word reported with the version")
     skip_disabled_events: bool = _knob(
-        True, "D1, patch 12", "delivery looks past a pending event that is disabled; off: the search never ends"
+        True,
+        "D1, patch 12",
+        "delivery looks past a pending event that is disabled; off: the search never ends",
     )
     request_after_complete: bool = _knob(
-        True, "D2, patch 13", "completing a handler delivers what became pending meanwhile; off: it waits for a new trigger"
+        True,
+        "D2, patch 13",
+        "completing a handler delivers what became pending meanwhile; off: it needs a new trigger",
     )
     unsigned_event_number: bool = _knob(
         True,
         "D3, patch 6",
-        "event numbers from 0x80000000 are INVALID in ENABLE and DISABLE; off: they pass as negative and index out of bounds",
+        "event numbers from 0x80000000 are INVALID in ENABLE and DISABLE; off: they pass as"
+        " negative and index out of bounds",
     )
     unregister_clears_pending: bool = _knob(
-        True, "D4, patches 7 and 11", "UNREGISTER and PRIVATE_RESET drop a pending event; off: it fires after the next ENABLE"
+        True,
+        "D4, patches 7 and 11",
+        "UNREGISTER and PRIVATE_RESET drop a pending event; off: it fires after the next ENABLE",
     )
     signal_resolves_target: bool = _knob(
-        True, "D7, patch 14", "EVENT_SIGNAL looks at the target PE in x2; off: it always signals the caller"
+        True,
+        "D7, patch 14",
+        "EVENT_SIGNAL looks at the target PE in x2; off: it always signals the caller",
     )
     kick_on_raise: bool = _knob(
-        True, "D8, patch 12", "injection makes the vCPU leave the guest and ends a WFI; off: noticed at its next exit"
+        True,
+        "D8, patch 12",
+        "injection makes the vCPU leave the guest and ends a WFI; off: noticed at its next exit",
     )
     keep_x4_to_x17: bool = _knob(
-        True, "D9, patch 12", "x4-x17 stay as interrupted when the handler is entered; off: they are zero"
+        True,
+        "D9, patch 12",
+        "x4-x17 stay as interrupted when the handler is entered; off: they are zero",
     )
     full_width_arguments: bool = _knob(
-        True, "D10, patch 4", "event numbers and selectors use all 64 bits; off: bits 63:32 are ignored"
+        True,
+        "D10, patch 4",
+        "event numbers and selectors use all 64 bits; off: bits 63:32 are ignored",
     )
     signaled_per_event: bool = _knob(
-        True, "D10, patch 9", "EVENT_GET_INFO says that event 0 can be signalled (0); off: 1 for every event"
+        True,
+        "D10, patch 9",
+        "EVENT_GET_INFO says that event 0 can be signalled (0); off: 1 for every event",
     )
     reset_clears_state: bool = _knob(
-        True, "D11, patch 3", "a reset of the vCPU unregisters everything and masks the PE; off: nothing is touched"
+        True,
+        "D11, patch 3",
+        "a reset of the vCPU unregisters everything and masks the PE; off: nothing is touched",
     )
 
     def replace(self, **knobs: Any) -> "Profile":
@@ -87,14 +108,25 @@ class Profile:
         """
         name, equals, text = assignment.partition("=")
         if not equals or name not in KNOBS:
-            raise ProfileError(f"--set {assignment!r}: want KNOB=VALUE with a knob of: {', '.join(KNOBS)}")
+            raise ProfileError(
+                f"--set {assignment!r}: want KNOB=VALUE with a knob of: {', '.join(KNOBS)}"
+            )
         return self.replace(**{name: _parse(name, text)})
 
 
 KNOBS: Final = {f.name: f for f in dataclasses.fields(Profile) if f.name != "name"}
 """Every knob; ``metadata`` holds its ``source`` and ``meaning``."""
 
-_WORDS: Final = {"on": True, "true": True, "1": True, "yes": True, "off": False, "false": False, "0": False, "no": False}
+_WORDS: Final = {
+    "on": True,
+    "true": True,
+    "1": True,
+    "yes": True,
+    "off": False,
+    "false": False,
+    "0": False,
+    "no": False,
+}
 
 
 def _kind(name: str) -> str:

@@ -2,7 +2,8 @@
 
 A state is the three bits EVENT_STATUS returns (DEN0054C 6.1). Two of the eight combinations never
 occur: enabled without registered, running or not. The rows restate DEN0054C figure 2 and tables 13
-and 14; the KVM series v7 has the same rows without the shared and bound ones (patches 4, 5, 7, 11-13).
+and 14; the KVM series v7 has the same rows without the shared and bound ones (patches 4, 5, 7 and
+11 to 13).
 
 Legality in the dispatcher, the state diagram, the tables in the notebooks and the explanations of a
 refused call are all read from here.
@@ -68,7 +69,9 @@ _OK, _DENIED, _PENDING = Result.SUCCESS, Result.DENIED, Result.PENDING
 def _row(**cells: tuple[Result, State] | Result) -> dict[State, Cell]:
     """Fill a row: a bare result means that the state stays, a state not named is DENIED."""
     row = {}
-    for state, name in zip((_U, _R, _E, _ER, _RR, _UP), ("U", "R", "E", "ER", "RR", "UP"), strict=True):
+    for state, name in zip(
+        (_U, _R, _E, _ER, _RR, _UP), ("U", "R", "E", "ER", "RR", "UP"), strict=True
+    ):
         cell = cells.get(name, _DENIED)
         row[state] = Cell(cell, state) if isinstance(cell, Result) else Cell(*cell)
     return row
@@ -78,12 +81,18 @@ TABLE: Final[dict[Action, dict[State, Cell]]] = {
     Action.REGISTER: _row(U=(_OK, _R)),
     Action.ENABLE: _row(R=(_OK, _E), E=_OK, ER=_OK, RR=(_OK, _ER)),
     Action.DISABLE: _row(R=_OK, E=(_OK, _R), ER=(_OK, _RR), RR=_OK),
-    Action.UNREGISTER: _row(R=(_OK, _U), E=(_OK, _U), ER=(_PENDING, _UP), RR=(_PENDING, _UP), UP=_PENDING),
+    Action.UNREGISTER: _row(
+        R=(_OK, _U), E=(_OK, _U), ER=(_PENDING, _UP), RR=(_PENDING, _UP), UP=_PENDING
+    ),
     Action.CONTEXT: _row(ER=_OK, RR=_OK, UP=_OK),
+    # And so does COMPLETE_AND_RESUME.
     Action.COMPLETE: _row(ER=(_OK, _E), RR=(_OK, _R), UP=(_OK, _U)),
-    # A reset unregisters what it finds; a running handler finishes first, and den0054c says DENIED for it.
-    Action.RESET: _row(U=_OK, R=(_OK, _U), E=(_OK, _U), ER=(_DENIED, _UP), RR=(_DENIED, _UP), UP=_DENIED),
-    # Not a call: DENIED here means "stays pending". COMPLETE_AND_RESUME moves states as COMPLETE does.
+    # A reset unregisters what it finds; a running handler finishes first, for which DEN0054C
+    # answers DENIED and the series SUCCESS.
+    Action.RESET: _row(
+        U=_OK, R=(_OK, _U), E=(_OK, _U), ER=(_DENIED, _UP), RR=(_DENIED, _UP), UP=_DENIED
+    ),
+    # Not a call: DENIED here means "stays pending".
     Action.DELIVER: _row(E=(_OK, _ER)),
 }
 
@@ -94,11 +103,11 @@ def legal_states(action: Action) -> tuple[State, ...]:
 
 
 def explain(action: Action, state: State) -> str:
-    """Say why an action is refused in a state and which single step would allow it, or "" if it is not.
+    """Say why an action is refused in a state and which single step would allow it ("": it is not).
 
-    >>> explain(Action.ENABLE, State.UNREGISTERED)
-    'EVENT_ENABLE needs a handler that is registered, enabled, enabled, running or registered, running; \
-this one is unregistered. EVENT_REGISTER would make it registered.'
+    >>> explain(Action.DELIVER, State.REGISTERED)
+    'delivery needs a handler that is enabled; this one is registered. EVENT_ENABLE would make it \
+enabled.'
     """
     if TABLE[action][state].result is not Result.DENIED:
         return ""
@@ -108,6 +117,11 @@ this one is unregistered. EVENT_REGISTER would make it registered.'
     text = f"{action.value} needs a handler that is {needs}; this one is {state.title}."
     for step, row in TABLE.items():
         cell = row[state]
-        if step is not Action.RESET and cell.result is not Result.DENIED and cell.after in legal and cell.after != state:
+        if (
+            step is not Action.RESET
+            and cell.result is not Result.DENIED
+            and cell.after in legal
+            and cell.after != state
+        ):
             return f"{text} {step.value} would make it {cell.after.title}."
     return text

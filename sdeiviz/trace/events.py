@@ -31,7 +31,7 @@ class Hypercall(NamedTuple):
 
 
 class HypercallResult(NamedTuple):
-    """The answer was written: x0 = result. COMPLETE and COMPLETE_AND_RESUME that succeed have none."""
+    """The answer was written: x0 = result. COMPLETE and COMPLETE_AND_RESUME have none."""
 
     index: int
     time: int
@@ -132,7 +132,7 @@ class ExceptionTaken(NamedTuple):
 
 
 class ExternalAbort(NamedTuple):
-    """An access to an intermediate physical address where nothing is, or of a kind the device refuses."""
+    """An access to a physical address where nothing is, or of a kind the device refuses."""
 
     index: int
     time: int
@@ -193,7 +193,7 @@ class SystemReset(NamedTuple):
 
 
 class Defect(NamedTuple):
-    """A documented defect of the series took effect (profile knobs; the reference names them D1 to D11)."""
+    """A defect of the series stopped the host here: D1 or D3 (see `sdeiviz.sdei.profiles`)."""
 
     index: int
     time: int
@@ -233,7 +233,8 @@ TraceEvent = (
 )
 
 TYPES: Final[dict[str, type[TraceEvent]]] = {
-    cls.__name__: cls for cls in TraceEvent.__args__  # type: ignore[attr-defined]
+    cls.__name__: cls
+    for cls in TraceEvent.__args__  # type: ignore[attr-defined]
 }
 
 _SDEI_FUNCTIONS: Final = range(0xC400_0020, 0xC400_0040)
