@@ -159,7 +159,9 @@ class Elf:
 
     def code(self) -> tuple[tuple[int, bytes], ...]:
         """Return (address as linked, bytes) of each section that holds instructions."""
-        return tuple((s.address, self.contents(s)) for s in self.sections if s.flags & _SHF_EXECINSTR)
+        return tuple(
+            (s.address, self.contents(s)) for s in self.sections if s.flags & _SHF_EXECINSTR
+        )
 
     def section(self, name: str) -> bytes:
         """Return the contents of a section, decompressed; empty when missing or broken."""

@@ -161,7 +161,7 @@ class _Sequence:
     def place(self, row: int) -> SourceLine | None:
         """Return the place of a row; line 0 stands for code that no line gave rise to."""
         file, line = self.files[row], self.lines[row]
-        if not line or file >= len(self.names) or not self.names[file]:
+        if not 0 < line < 1 << 31 or file >= len(self.names) or not self.names[file]:
             return None
         return SourceLine(self.names[file], line)
 
@@ -279,7 +279,7 @@ class _Unit:
         reader = self._reader
         formats = [(reader.leb(), reader.leb()) for _ in range(reader.number(1))]
         count = reader.leb()
-        if not formats or count > reader.end - reader.at:  # an entry takes one byte at least
+        if count and not formats:  # endless: entries of no bytes
             raise _BrokenTableError
         for _ in range(count):
             path, directory = "", 0

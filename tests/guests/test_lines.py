@@ -9,7 +9,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from sdeiviz.guests import GUESTS, Image, SourceLine, load
-from sdeiviz.guests.lines import _decode
+from sdeiviz.guests.lines import Lines, _decode
 from sdeiviz.guests.toolchain import Toolchain
 
 RAM = {"ram_base": 0x4000_0000, "ram_size": 0x0800_0000}
@@ -252,6 +252,9 @@ def test_names_of_version_5_in_every_form() -> None:
 
 BROKEN = {
     "addresses fall": unit(SET + STEP + COPY + SET + COPY + STEP + END),
+    "addresses pass 2^64": unit(
+        extended(2, b"\xfc" + b"\xff" * 7) + COPY + STEP + STEP + COPY + STEP + END
+    ),
     "a program that ends in a number": unit(SET + COPY + STEP + END + b"\2\x80"),
     "a number of 80 bits": unit(SET + COPY + STEP + END + b"\2" + b"\xff" * 11 + b"\0"),
     "an extended opcode that ends early": unit(SET + COPY + STEP + END + extended(2, b"\1"))[:-1],
@@ -280,6 +283,35 @@ def test_a_broken_unit_is_left_out(what: str) -> None:
 def test_a_table_that_is_cut_off_keeps_what_came_before() -> None:
     for end in range(len(GOOD)):
         assert rows(GOOD + GOOD[:end]) == GOOD_ROWS
+
+
+class OnlyLines:
+    """Stands for an ELF file that has nothing but a line table."""
+
+    def __init__(self, table: bytes) -> None:
+        self.table = table
+
+    def section(self, name: str) -> bytes:
+        return self.table if name == ".debug_line" else b""
+
+
+def test_code_of_no_line_is_of_no_file() -> None:
+    no_line = b"\3\x7f" + COPY + STEP  # line - 1: line 0
+    wild = b"\3\x7f" + COPY + STEP  # and below zero
+    back = b"\3\2" + COPY + STEP + COPY + STEP
+    lines = Lines(OnlyLines(unit(SET + COPY + STEP + no_line + wild + back + END)))
+    assert lines.files == ("dir/a.S",)
+    assert [lines.at(0x4008_0000 + 4 * n) for n in range(-1, 6)] == [
+        None,
+        SourceLine("dir/a.S", 1),
+        None,
+        None,
+        SourceLine("dir/a.S", 1),
+        SourceLine("dir/a.S", 1),
+        None,
+    ]
+    # Two stretches of code, each named by its beginning.
+    assert lines.addresses("a.S", 1) == (0x4008_0000, 0x4008_000C)
 
 
 def test_file_that_the_table_does_not_name() -> None:

@@ -52,6 +52,7 @@ def test_an_address_is_named_by_the_symbol_before_it(tmp_path: Path) -> None:
         ("sized", GLOBAL | FUNC, TEXT, 0x4008_0000, 8),
         ("label", LOCAL | NOTYPE, TEXT, 0x4008_0010, 0),
         ("value", GLOBAL | OBJECT, DATA, 0x4008_0080, 8),
+        ("end", GLOBAL | NOTYPE, DATA, 0x4008_00C0, 0),
     )
     assert symbols.name_at(0x4007_FFFC) is None
     assert symbols.name_at(0x4008_0000) == "sized"
@@ -61,10 +62,12 @@ def test_an_address_is_named_by_the_symbol_before_it(tmp_path: Path) -> None:
     assert symbols.name_at(0x4008_003C) == "label+0x2c"
     assert symbols.name_at(0x4008_0040) is None  # after the end of its section
     assert symbols.name_at(0x4008_0087) == "value+0x7"
+    assert symbols.name_at(0x4008_00C0) == "end"  # names the first address after its section
+    assert symbols.name_at(0x4008_00C1) is None
     assert symbols.name_at(1 << 64) is None
     assert symbols.address_of("label") == 0x4008_0010
     assert symbols.address_of("nobody") is None
-    assert symbols.names == ("sized", "label", "value")
+    assert symbols.names == ("sized", "label", "value", "end")
 
 
 def test_names_of_no_place_are_left_out(tmp_path: Path) -> None:
