@@ -1,13 +1,14 @@
 """The clock: how many instructions a core has executed, exactly.
 
-The index is architectural. Every instruction that completes adds one, and so does one that ends in an
-exception to EL1; an access that the hypervisor resolves and lets the guest repeat adds nothing. It does
-not depend on where Unicorn cuts its translated blocks, so the same guest always meets the same index at
-the same place.
+The index is architectural. Every instruction that completes adds one, and so does one that ends in
+an exception to EL1; an access that the hypervisor resolves and lets the guest repeat adds nothing.
+It does not depend on where Unicorn cuts its translated blocks, so the same guest always meets the
+same index at the same place.
 
-A hook at the start of each block adds the block's length. A block that would go past the target is not
-counted: the hook stops the core in front of it, and `Core.run` then runs just the instructions that are
-left. With llvmlite the hook is machine code, and free; without it, the same few lines in Python.
+A hook at the start of each block adds the block's length. A block that would go past the target is
+not counted: the hook stops the core in front of it, and `Core.run` then runs just the instructions
+that are left. With llvmlite the hook is machine code, and free; without it, the same few lines in
+Python.
 """
 
 import ctypes
@@ -36,7 +37,9 @@ WRITE_COUNTER: Final = 8
 """Addresses of the functions to call for an MRS or MSR of a timer or PMU register."""
 _WORDS: Final = 9
 
-BlockHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
+BlockHook = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
+)
 CounterHook = ctypes.CFUNCTYPE(
     ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p
 )
@@ -48,7 +51,9 @@ CounterFunction = Callable[[Any, int, int, Any], int]
 class CpRegister(ctypes.Structure):
     """`uc_arm64_cp_reg`: what an MRS or MSR hook is told."""
 
-    _fields_ = [(name, ctypes.c_uint32) for name in ("crn", "crm", "op0", "op1", "op2")] + [("val", ctypes.c_uint64)]
+    _fields_ = [(name, ctypes.c_uint32) for name in ("crn", "crm", "op0", "op1", "op2")] + [
+        ("val", ctypes.c_uint64)
+    ]
 
 
 _NATIVE_BLOCK: Final = """
@@ -105,8 +110,11 @@ no:
 
 
 @lru_cache(maxsize=1)
-def _native() -> tuple[Any, int, int, int] | None:
-    """Compile the hooks; return (what keeps them alive, addresses of block, read, write), or None."""
+def native_clock() -> tuple[Any, int, int, int] | None:
+    """Compile the hooks; return (what keeps them alive, addresses of block, read, write).
+
+    None without llvmlite.
+    """
     try:
         import llvmlite.binding as llvm
     except ImportError:
@@ -139,11 +147,13 @@ class Clock:
     """
 
     def __init__(self, kind: str | None = None) -> None:
-        native = _native() if kind != "python" else None
+        native = native_clock() if kind != "python" else None
         if kind not in (None, "native", "python"):
             raise ValueError(f"clock is 'native' or 'python', not {kind!r}")
         if kind == "native" and native is None:
-            raise ValueError("the native clock needs llvmlite: pip install llvmlite, or take clock='python'")
+            raise ValueError(
+                "the native clock needs llvmlite: pip install llvmlite, or take clock='python'"
+            )
         self.kind = "native" if native else "python"
         self._words = array("Q", bytes(8 * _WORDS))
         self.state = memoryview(self._words)
@@ -153,8 +163,9 @@ class Clock:
     def attach(self, handle: Any, read: CounterFunction, write: CounterFunction) -> None:
         """Install the hooks on a core, before it runs for the first time.
 
-        `read` and `write` are called for an MRS and an MSR of a timer or PMU register (op1 3, CRn 14) with
-        (core, register number, address of a `CpRegister`, user data); 1 means that it is done.
+        `read` and `write` are called for an MRS and an MSR of a timer or PMU register (op1 3, CRn
+        14) with (core, register number, address of a `CpRegister`, user data); 1 means that it is
+        done.
         """
         read_hook, write_hook = CounterHook(read), CounterHook(write)
         self._keep += [read_hook, write_hook]
@@ -191,9 +202,15 @@ class Clock:
 
 
 def add_hook(
-    handle: Any, kind: int, function: int, user_data: int = 0, begin: int = 1, end: int = 0, argument: int = 0
+    handle: Any,
+    kind: int,
+    function: int,
+    user_data: int = 0,
+    begin: int = 1,
+    end: int = 0,
+    argument: int = 0,
 ) -> int:
-    """Install a hook by the address of a C function: Unicorn's own binding adds two Python calls to each."""
+    """Install a hook by a C function's address: the binding's own way adds two Python calls."""
     hook = ctypes.c_size_t()
     extra = (ctypes.c_int(argument),) if argument else ()
     status = uclib.uc_hook_add(

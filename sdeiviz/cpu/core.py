@@ -52,7 +52,7 @@ class End(Enum):
 
 
 class ExitHandler(Protocol):
-    """The hypervisor's side of an exit. Registers are the guest's at that moment and may be changed.
+    """The hypervisor's side of an exit. Registers are the guest's then, and may be changed.
 
     PC stands after an HVC, and on every other instruction that exits. An exit that completes its
     instruction calls `Core.retire`; one that does not lets the guest repeat it.
@@ -71,7 +71,7 @@ class ExitHandler(Protocol):
         """An exception that EL1 is to take; `address` where it has a fault address."""
 
     def counter(self, register: regs.CP, write: int | None) -> int | None:
-        """Read (or write) a timer or PMU register with op1 = 3, CRn = 14; None leaves it to the core."""
+        """Read or write a timer or PMU register (op1 3, CRn 14); None leaves it to the core."""
 
 
 class Core:
@@ -128,8 +128,8 @@ class Core:
 
         live = find_live_state(uc, at)
         self._context = Context(uc)
-        self._copies = live is None
-        """No registers in place: every exit copies the state out and back."""
+        self.copies_registers = live is None
+        """Registers are not reached in place: every exit copies the state out and back."""
         window = self._context.bytes
         if live is not None:
             window = memoryview((ctypes.c_ubyte * self._context.size).from_address(live)).cast("B")
@@ -146,9 +146,14 @@ class Core:
         self._daif = words(at.daif, kind="I")
         self._nf, self._zf = words(at.nf, kind="I"), words(at.zf, kind="I")
         self._cf, self._vf = words(at.cf, kind="I"), words(at.vf, kind="I")
-        self._syndrome, self._target_el = words(at.syndrome, kind="I"), words(at.target_el, kind="I")
+        self._syndrome, self._target_el = (
+            words(at.syndrome, kind="I"),
+            words(at.target_el, kind="I"),
+        )
         self._fault_address, self._hpfar = words(at.fault_address), words(at.hpfar_el2)
-        self._system = {name: words(o, kind="I" if w == 4 else "Q") for name, (o, w) in at.system.items()}
+        self._system = {
+            name: words(o, kind="I" if w == 4 else "Q") for name, (o, w) in at.system.items()
+        }
         self._vectors = [words(at.q0 + n * at.q_stride, 2) for n in range(32)]
         self._exclusive = [words(offset) for offset in at.exclusive]
         self._pull()
@@ -161,12 +166,13 @@ class Core:
         self._breakpoints: dict[int, int] = {}
         self._start_index = 0
         self._until = _NEVER
+        self._plain = False
         self.clock.attach(self._handle, self._on_counter_read, self._on_counter_write)
         self._exception_hook = _ExceptionHook(self._on_exception)
         self._breakpoint_hook = clk.BlockHook(self._on_breakpoint)
         clk.add_hook(self._handle, UC_HOOK_INTR, clk.function_address(self._exception_hook))
 
-    # -- registers -----------------------------------------------------------------------------------
+    # -- registers
 
     @property
     def pc(self) -> int:
@@ -278,7 +284,7 @@ class Core:
         """Put the core into its state at power-on: EL1h, everything masked, MMU off."""
         self.load(self._initial)
 
-    # -- time ----------------------------------------------------------------------------------------
+    # -- time
 
     @property
     def index(self) -> int:
@@ -304,7 +310,7 @@ class Core:
         self._pc[0] += 4
         self._state[clk.INDEX] += 1
 
-    # -- running -------------------------------------------------------------------------------------
+    # -- running
 
     def run(self, target: int, seconds: float = 0.03) -> End:
         """Run until the index is `target`, or something else ends it.
@@ -340,7 +346,11 @@ class Core:
                 self._run_exactly(self._pc[0], 4)
             else:
                 self._start(self._pc[0], _NEVER)
-                if state[clk.BLOCKED_SIZE] and not state[clk.INTERRUPT] and state[clk.INDEX] < target:
+                if (
+                    state[clk.BLOCKED_SIZE]
+                    and not state[clk.INTERRUPT]
+                    and state[clk.INDEX] < target
+                ):
                     self._run_exactly(state[clk.BLOCKED_START], 4 * (target - state[clk.INDEX]))
             if self._end:
                 return self._end
@@ -349,8 +359,8 @@ class Core:
     def _run_exactly(self, start: int, size: int) -> None:
         """Run the first `size` bytes of a block and no more.
 
-        An address to stop at is only looked at while a block is translated, so what is cached there has to
-        go, before and after.
+        An address to stop at is only looked at while a block is translated, so what is cached
+        there has to go, before and after.
         """
         self._forget(start, size)
         self._start(start, start + size)
@@ -366,10 +376,11 @@ class Core:
         state = self._state
         state[clk.BLOCKED_SIZE] = 0
         self._until = until
-        if self._copies:
+        self._plain = until == _NEVER and not self.copies_registers
+        if self.copies_registers:
             self._push()
         status = uclib.uc_emu_start(self._handle, start, until, 0, 0)
-        if self._copies:
+        if self.copies_registers:
             self._pull()
         if state[clk.BLOCKED_SIZE]:
             state[clk.LAST_SIZE] = 0
@@ -387,17 +398,23 @@ class Core:
 
     def stop(self) -> None:
         """End `run` here; for handlers."""
+        self._state[clk.LAST_SIZE] = 0
         self._end = End.HANDLER
         uclib.uc_emu_stop(self._handle)
 
-    # -- exits ---------------------------------------------------------------------------------------
+    # -- exits
 
     def _on_exception(self, uc: Any, number: int, user_data: Any) -> None:
         try:
-            if self._copies:
+            if number == _HVC and self._plain:
+                # The clock is right as it stands: an HVC ends its block.
+                self._handler.hypercall()
+                return
+            if self.copies_registers:
                 self._pull()
             if self._until != _NEVER:
-                # One exit is enough for an exact run: from here the address to stop at could be reached by a branch.
+                # One exit is enough for an exact run: from here the address to stop at could be
+                # reached by a branch.
                 uclib.uc_emu_stop(self._handle)
                 if number == _UNDEFINED and self._reached_end():
                     return
@@ -411,13 +428,14 @@ class Core:
             self._error = error
             self.stop()
         finally:
-            if self._copies:
+            if self.copies_registers:
                 self._push()
 
     def _reached_end(self) -> bool:
-        """Tell whether this trap is how Unicorn stops at an address: it puts a WFI there, and ours trap.
+        """Tell whether a trap is how Unicorn stops at an address: by a WFI, and ours trap.
 
-        PC stands one instruction before the end, as for a WFI in that place: the word there tells them apart.
+        PC stands one instruction before the end, as for a WFI in that place: the word there tells
+        them apart.
         """
         end = self._until
         if self._pc[0] + 4 != end or esr.exception_class(self._syndrome[0]) != esr.Class.WFX:
@@ -432,7 +450,9 @@ class Core:
         syndrome = self._syndrome[0]
         address = self._fault_address[0]
         if not self._aarch64[0]:
-            raise CoreError("the guest runs AArch32 code at EL0, which sdeiviz does not show; build it for AArch64")
+            raise CoreError(
+                "the guest runs AArch32 code at EL0, which is not supported; build it for AArch64"
+            )
         if self._target_el[0] == 2:
             if number in (_INSTRUCTION_ABORT, _DATA_ABORT):
                 ipa = self._hpfar[0] >> 4 << 12 | address & 0xFFF
@@ -441,7 +461,9 @@ class Core:
                 self._handler.trap(syndrome)
         else:
             if number == _SVC:
-                self._state[clk.INDEX] -= 1  # counted with its block, and once more when the exception is taken
+                self._state[clk.INDEX] -= (
+                    1  # counted with its block, and once more when the exception is taken
+                )
             has_address = number in (_INSTRUCTION_ABORT, _DATA_ABORT)
             self._handler.guest_exception(syndrome, address if has_address else None, self._pc[0])
 
@@ -484,12 +506,15 @@ class Core:
             cp = clk.CpRegister.from_address(register)
             if cp.op1 != 3 or cp.crn != 14:
                 return 0
-            if self._copies:
+            if self.copies_registers:
                 self._pull()
-            # The block was counted as a whole; for the handler the time is that of this instruction.
+            # The block was counted as a whole; for the handler the time is that of this
+            # instruction.
             state = self._state
             counted = state[clk.INDEX]
-            state[clk.INDEX] = counted - ((state[clk.LAST_START] + state[clk.LAST_SIZE] - self._pc[0]) >> 2)
+            state[clk.INDEX] = counted - (
+                (state[clk.LAST_START] + state[clk.LAST_SIZE] - self._pc[0]) >> 2
+            )
             encoding = regs.cp(cp.op0, cp.op1, cp.crn, cp.crm, cp.op2)
             value = self._handler.counter(encoding, cp.val if write else None)
             state[clk.INDEX] = counted
@@ -503,7 +528,7 @@ class Core:
             self.stop()
             return 0
 
-    # -- breakpoints ---------------------------------------------------------------------------------
+    # -- breakpoints
 
     @property
     def breakpoints(self) -> tuple[int, ...]:
@@ -514,7 +539,7 @@ class Core:
     def breakpoints(self, addresses: Iterable[int]) -> None:
         wanted = set(addresses)
         for address in self._breakpoints.keys() - wanted:
-            self._uc.hook_del(self._breakpoints.pop(address))
+            uclib.uc_hook_del(self._handle, self._breakpoints.pop(address))
         for address in wanted - self._breakpoints.keys():
             function = clk.function_address(self._breakpoint_hook)
             self._breakpoints[address] = clk.add_hook(
@@ -529,7 +554,7 @@ class Core:
             self._end = End.BREAKPOINT
             uclib.uc_emu_stop(self._handle)
 
-    # -- caches --------------------------------------------------------------------------------------
+    # -- caches
 
     def flush_code(self) -> None:
         """Forget all translated code: after code was written by anyone but the guest."""
@@ -540,12 +565,15 @@ class Core:
         self._uc.ctl(UC_CTL_TLB_FLUSH, UC_CTL_IO_WRITE)
 
     def translate(self, address: int) -> int | None:
-        """Return where a virtual address leads under the guest's current translation, None where nowhere."""
+        """Return where the guest's translation leads an address now, None where nowhere."""
         if not self._system["sctlr_el1"][0] & 1:
             return address
         physical = ctypes.c_uint64()
         status = uclib.uc_vmem_translate(
-            self._handle, ctypes.c_uint64(address), ctypes.c_uint32(UC_PROT_READ), ctypes.byref(physical)
+            self._handle,
+            ctypes.c_uint64(address),
+            ctypes.c_uint32(UC_PROT_READ),
+            ctypes.byref(physical),
         )
         return None if status else physical.value
 
@@ -557,18 +585,18 @@ class Core:
                 return int.from_bytes(buffer[physical - base : physical - base + 4], "little")
         return None
 
-    # -- plumbing ------------------------------------------------------------------------------------
+    # -- plumbing
 
     def _pull(self) -> None:
-        if self._copies:
+        if self.copies_registers:
             self._context.uc.context_update(self._context.context)
 
     def _push(self) -> None:
-        if self._copies:
+        if self.copies_registers:
             self._uc.context_restore(self._context.context)
 
     def _rebuild_flags(self) -> None:
-        """Let the core notice a changed exception level or translation regime: any system-register write does."""
+        """Let the core notice a changed level or regime: any system-register write does."""
         self._push()
         write_cp(self._uc, regs.EL1_REGISTERS["spsr_el1"], self._system["spsr_el1"][0])
         self._pull()

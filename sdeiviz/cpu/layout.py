@@ -1,9 +1,9 @@
 """Where this build of Unicorn keeps registers, found by experiment.
 
-Unicorn's interface gives neither the syndrome of an exception nor cheap access to registers. Both stand
-in the CPU state that `context_save` copies, at offsets that belong to the build. They are found once a
-process: a scratch core gets a value nobody else has, and the bytes that then changed tell the place. A
-place that is not unique is refused; nothing is guessed.
+Unicorn's interface gives neither the syndrome of an exception nor cheap access to registers. Both
+stand in the CPU state that `context_save` copies, at offsets that belong to the build. They are
+found once a process: a scratch core gets a value nobody else has, and the bytes that then changed
+tell the place. A place that is not unique is refused; nothing is guessed.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ _SMALL_BUFFER: Final = 16 << 20
 
 
 class LayoutError(Error):
-    """This build of Unicorn keeps its registers where they cannot be found."""
+    """A build of Unicorn that keeps its registers where they cannot be found."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,12 @@ def write_cp(uc: Uc, register: regs.CP, value: int) -> None:
 
 def read_cp(uc: Uc, register: regs.CP) -> int:
     """Read a system register."""
-    value: int = uc.reg_read(UC_ARM64_REG_CP_REG, register)
-    return value
+    return int(uc.reg_read(UC_ARM64_REG_CP_REG, register))
 
 
-def _place(what: str, before: bytes, after: bytes, value: int, width: int, but: tuple[int, ...] = ()) -> int:
+def _place(
+    what: str, before: bytes, after: bytes, value: int, width: int, but: tuple[int, ...] = ()
+) -> int:
     """Return the one aligned offset that changed to `value`."""
     wanted = value.to_bytes(width, "little")
     places = [
@@ -152,10 +153,15 @@ def layout() -> Layout:
     def writing(register: int, value: int) -> Any:
         return lambda: uc.reg_write(register, value)
 
-    general = [find(f"x{n}", writing(x_register(n), m), m) for n, m in enumerate(range(0xA1A2_A3A4_0000, 0xA1A2_A3A4_001F))]
+    general = [
+        find(f"x{n}", writing(x_register(n), m), m)
+        for n, m in enumerate(range(0xA1A2_A3A4_0000, 0xA1A2_A3A4_001F))
+    ]
     general.append(find("sp", writing(UC_ARM64_REG_SP, 0xA1A2_A3A4_0020), 0xA1A2_A3A4_0020))
     if general != list(range(general[0], general[0] + 256, 8)):
-        raise LayoutError("this build of Unicorn is not understood: x0 to x30 and SP do not follow each other")
+        raise LayoutError(
+            "this build of Unicorn is not understood: x0 to x30 and SP do not follow each other"
+        )
     pc = find("pc", writing(UC_ARM64_REG_PC, 0xA1A2_A3A4_0040), 0xA1A2_A3A4_0040)
 
     base = pstate.DAIF | pstate.EL1H
@@ -166,12 +172,17 @@ def layout() -> Layout:
     zf = find("PSTATE.Z", writing(UC_ARM64_REG_PSTATE, base), pstate.Z, 4)
     nf = find("PSTATE.N", writing(UC_ARM64_REG_PSTATE, base | pstate.N), base | pstate.N, 4)
     cf = find("PSTATE.C", writing(UC_ARM64_REG_PSTATE, base | pstate.C | pstate.N), 1, 4)
-    vf = find("PSTATE.V", writing(UC_ARM64_REG_PSTATE, base | pstate.V | pstate.C | pstate.N), 1 << 31, 4)
+    vf = find(
+        "PSTATE.V", writing(UC_ARM64_REG_PSTATE, base | pstate.V | pstate.C | pstate.N), 1 << 31, 4
+    )
     uc.reg_write(UC_ARM64_REG_PSTATE, base)
     if struct.unpack_from("<I", context.update(), mode + 4)[0] != 1:
         raise LayoutError("this build of Unicorn is not understood: no AArch64 flag beside PSTATE")
 
-    q = [find(f"q{n}", writing(UC_ARM64_REG_Q0 + n, m), m, 16) for n, m in enumerate((0xB1B2 << 96 | 1, 0xB1B2 << 96 | 2))]
+    q = [
+        find(f"q{n}", writing(UC_ARM64_REG_Q0 + n, m), m, 16)
+        for n, m in enumerate((0xB1B2 << 96 | 1, 0xB1B2 << 96 | 2))
+    ]
     hpfar = find("HPFAR_EL2", lambda: write_cp(uc, regs.HPFAR_EL2, 0x00A1_B2C0), 0x00A1_B2C0)
 
     system = {}
@@ -185,7 +196,8 @@ def layout() -> Layout:
         write_cp(uc, register, old)
 
     return Layout(
-        x0=general[0], pc=pc, mode=mode, daif=daif, nf=nf, zf=zf, cf=cf, vf=vf, q0=q[0], q_stride=q[1] - q[0],
+        x0=general[0], pc=pc, mode=mode, daif=daif, nf=nf, zf=zf, cf=cf, vf=vf,
+        q0=q[0], q_stride=q[1] - q[0],
         exclusive=_exclusive_monitor(uc, context, general), hpfar_el2=hpfar, system=system,
         **_exception_record(uc, context),
     )  # fmt: skip
@@ -193,7 +205,13 @@ def layout() -> Layout:
 
 def _distinct_bits(name: str, n: int) -> int:
     """Return bits of a system register that can be flipped and make its value rare."""
-    special = {"sctlr_el1": 1 << 9 | 1 << 8, "cpacr_el1": 3 << 20, "spsr_el1": 0x6140_0000, "csselr_el1": 2, "cntkctl_el1": 0x3E3}
+    special = {
+        "sctlr_el1": 1 << 9 | 1 << 8,
+        "cpacr_el1": 3 << 20,
+        "spsr_el1": 0x6140_0000,
+        "csselr_el1": 2,
+        "cntkctl_el1": 0x3E3,
+    }
     return special.get(name, 0x0000_5A5A_C3C0_1000 + n * 0x10000)
 
 
@@ -220,14 +238,19 @@ def _exception_record(uc: Uc, context: Context) -> dict[str, int]:
     load = struct.pack("<I", 0xF940_0001)  # ldr x1, [x0]
     before, after = _run(uc, context, load, _NOWHERE)
     address = _place("the faulting address", before, after, _NOWHERE, 8)
-    syndrome, target = struct.unpack_from("<I", after, address - 8)[0], struct.unpack_from("<I", after, address + 8)[0]
+    syndrome, target = (
+        struct.unpack_from("<I", after, address - 8)[0],
+        struct.unpack_from("<I", after, address + 8)[0],
+    )
     if esr.exception_class(syndrome) != esr.Class.DATA_ABORT_LOWER or target != 2:
-        raise LayoutError("this build of Unicorn is not understood: no syndrome beside the faulting address")
+        raise LayoutError(
+            "this build of Unicorn is not understood: no syndrome beside the faulting address"
+        )
     return {"syndrome": address - 8, "fault_address": address, "target_el": address + 8}
 
 
 def _exclusive_monitor(uc: Uc, context: Context, general: list[int]) -> tuple[int, int, int]:
-    """Find what a load-exclusive leaves behind: without it a replay could fail a store-exclusive."""
+    """Find what a load-exclusive leaves: without it, a replay could fail a store-exclusive."""
     low, high, where = 0xC1C2_C3C4_0001, 0xC1C2_C3C4_0002, _RAM + 0x2000
     uc.mem_write(where, struct.pack("<QQ", low, high))
     code = struct.pack("<II", 0xC87F_0801, 0xD400_0002)  # ldxp x1, x2, [x0]; hvc #0
@@ -242,10 +265,10 @@ def _exclusive_monitor(uc: Uc, context: Context, general: list[int]) -> tuple[in
 def find_live_state(uc: Uc, layout: Layout) -> int | None:
     """Return the address such that address + offset is the core's own register, or None.
 
-    With it registers are read and written in place, about three times faster than through a context. The
-    handle of a core leads to its state within two pointers, so those are followed, through
-    /proc/self/mem, which answers a bad address with an error. The place must hold a pattern written
-    through Unicorn's interface, and hold the next pattern too.
+    With it registers are read and written in place, about three times faster than through a
+    context. The handle of a core leads to its state within two pointers, so those are followed,
+    through /proc/self/mem, which answers a bad address with an error. The place must hold a
+    pattern written through Unicorn's interface, and hold the next pattern too.
     """
     handle = getattr(uc, "_uch", None)
     address = getattr(handle, "value", handle)

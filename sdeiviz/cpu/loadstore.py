@@ -1,8 +1,8 @@
 """What a load or store that faulted at stage 2 wanted, from its syndrome and its instruction word.
 
-The syndrome says size, direction and register (Arm ARM D17.2.37, ISS of a data abort). The base register
-of pre- and post-indexed forms comes from the instruction: this core reports them as if they were
-plain, so the write-back is ours to do.
+The syndrome says size, direction and register (Arm ARM D17.2.37, ISS of a data abort). The base
+register of pre- and post-indexed forms comes from the instruction: this core reports them as if
+they were plain, so the write-back is ours to do.
 """
 
 from typing import Final, NamedTuple
@@ -46,7 +46,7 @@ def decode_access(syndrome: int, word: int) -> MemoryAccess | None:
 
 
 def _write_back(word: int) -> tuple[int | None, int]:
-    """Decode "load/store register (immediate pre- or post-indexed)": xx11 1V00 xx0i iiii iiii s1nn nnnt tttt."""
+    """Decode "load/store register (immediate pre- or post-indexed)" (Arm ARM C4.1.66)."""
     if word & 0x3B20_0400 != 0x3800_0400:
         return None, 0
     immediate = word >> 12 & 0x1FF

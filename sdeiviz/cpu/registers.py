@@ -35,7 +35,7 @@ EL1_REGISTERS: Final[dict[str, CP]] = {
     "cntkctl_el1": cp(3, 0, 14, 1, 0),
     "csselr_el1": cp(3, 2, 0, 0, 0),
 }
-"""EL1 and EL0 system state a guest can change; the timers, the PMU and the debug registers are the machine's."""
+"""EL1 and EL0 system state a guest can change; timers, PMU and debug are the machine's."""
 
 # EL3 and EL2: ours. Set once, in this order.
 SCR_EL3: Final = cp(3, 6, 1, 1, 0)
@@ -56,7 +56,7 @@ HCR_RW: Final = 1 << 31
 MDCR_TRAPS: Final = 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11
 """TPM, TDA, TDOSA, TDRA: the PMU and the debug registers exit to EL2."""
 VTCR: Final = 25 | 1 << 6 | 1 << 8 | 1 << 10 | 3 << 12 | 2 << 16 | 1 << 31
-"""39-bit intermediate addresses, 4 KiB granule, walks start at level 1, 40-bit physical addresses."""
+"""39-bit intermediate addresses, 4 KiB granule, walks from level 1, 40-bit output."""
 
 PMUSERENR_EL0: Final = cp(3, 3, 9, 14, 0)
 """Which of the PMU EL0 may touch: the core itself looks at it before it traps to EL2."""

@@ -46,7 +46,7 @@ class Listing:
         return tuple(self._line(address, word) for address, word in words if word is not None)
 
     def program(self) -> tuple[Line, ...] | None:
-        """Return the whole program as loaded, None where it is too long or has no symbols to find it by."""
+        """Return the whole program as loaded, None where it is too long or has no sections."""
         code = self._vm.image.code
         if self._program is None and 0 < sum(len(data) for _, data in code) <= 16 * PROGRAM_LIMIT:
             words = (
@@ -56,7 +56,9 @@ class Listing:
             )
             lines = (self._line(address, word) for address, word in words if word)
             # A nop that its source line does not show is padding, such as fills a vector table.
-            self._program = tuple(line for line in lines if line.text != "nop" or "nop" in line.source)
+            self._program = tuple(
+                line for line in lines if line.text != "nop" or "nop" in line.source
+            )
         return self._program if self._program and len(self._program) <= PROGRAM_LIMIT else None
 
     def _line(self, address: int, word: int) -> Line:

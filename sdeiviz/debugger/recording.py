@@ -1,14 +1,14 @@
 """A recording: keyframes and the inputs between them, from which any moment can be made again.
 
-A guest's run depends on nothing but its image and what the host did to it. So the past is not stored step
-by step: a keyframe holds the whole machine every few milliseconds of host time, of RAM only the pages that
-were written since the keyframe before (stage 2 tells which), and moving to an index means loading the
-keyframe before it and executing again, each input of the host at the index where it came.
+A guest's run depends on nothing but its image and what the host did to it. So the past is not
+stored step by step: a keyframe holds the whole machine every few milliseconds of host time, of RAM
+only the pages that were written since the keyframe before (stage 2 tells which), and moving to an
+index means loading the keyframe before it and executing again, each input of the host at the index
+where it came.
 """
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
@@ -18,7 +18,7 @@ from sdeiviz.machine import Stop, StopReason, VirtualMachine
 from sdeiviz.machine import state as vm_state
 from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 from sdeiviz.machine.state import VmState
-from sdeiviz.trace import TraceEvent, is_sdei
+from sdeiviz.trace import Record, Trace, events_of, is_sdei
 
 DEFAULT_LIMIT: Final = 256 << 20
 MAX_EVENTS: Final = 500_000
@@ -34,7 +34,7 @@ class RecordingError(Error):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An action of the host: a method of `VirtualMachine`, called when the machine is at an index."""
+    """An action of the host: a method of `VirtualMachine`, called at an index."""
 
     index: int
     method: str
@@ -65,13 +65,14 @@ class Recording:
     vm
         A machine that has not run yet. From now on only the recording moves it.
     limit
-        Bytes of host memory for keyframes. Beyond it, keyframes are thinned out and moving takes longer.
+        Bytes of host memory for keyframes. Beyond it, keyframes are thinned out and moving takes
+        longer.
     """
 
     def __init__(self, vm: VirtualMachine, limit: int = DEFAULT_LIMIT) -> None:
         self.vm = vm
         self.limit = limit
-        self.trace: list[TraceEvent] = []
+        self.trace = Trace()
         self.inputs: list[Input] = []
         self.end = vm.index
         """The furthest index recorded."""
@@ -100,10 +101,10 @@ class Recording:
         """Return how many events of the trace happened up to an index."""
         return bisect_right(self.trace, index, key=lambda event: event.index)
 
-    # -- going on --------------------------------------------------------------------------------------
+    # -- going on
 
     def advance(self, target: int, *, until_sdei: bool = False) -> Stop | None:
-        """Go on towards an index for a slice of host time, replaying what is recorded and recording what is not.
+        """Go on towards an index for a slice of host time, replaying or recording.
 
         Returns why it stopped, or None where only the slice ended or the recorded part.
         """
@@ -111,7 +112,7 @@ class Recording:
             return self._replay_slice(min(target, self.end))
         if len(self.trace) >= MAX_EVENTS:
             raise RecordingError(
-                f"the recording is full: {MAX_EVENTS} events; go back, or start again with a shorter run in mind"
+                f"the recording is full ({MAX_EVENTS} events); go back, or start again"
             )
         self.vm.trace = _Watch(self.trace, self.vm) if until_sdei else self.trace
         try:
@@ -122,7 +123,7 @@ class Recording:
                 self._add_keyframe()
 
     def _replay_slice(self, target: int) -> Stop | None:
-        """Execute again towards an index, to the next input at most; an input is due once its index is reached."""
+        """Execute again towards an index, to the next input at most."""
         vm = self.vm
         vm.trace = deque(maxlen=0)
         self._apply_due()
@@ -154,12 +155,17 @@ class Recording:
         while self.index < index:
             stop = self._replay_slice(index)
             if stop and stop.reason.final:
-                raise RecordingError(f"replay left the recording at index {self.index}: {stop.detail}")
+                raise RecordingError(
+                    f"replay left the recording at index {self.index}: {stop.detail}"
+                )
 
-    # -- inputs ----------------------------------------------------------------------------------------
+    # -- inputs
 
     def act(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Act on the machine from outside, here and in every replay. In the past this begins another history."""
+        """Act on the machine from outside, here and in every replay.
+
+        In the past this begins another history.
+        """
         if not self.at_end:
             self._cut()
         action = Input(self.index, method, arguments, options)
@@ -173,15 +179,17 @@ class Recording:
         """Forget what followed this moment."""
         self.forked = True
         self.end = self.index
-        del self.trace[self.events_until(self.index) :]
+        self.trace.truncate(self.events_until(self.index))
         del self.inputs[self._applied :]
-        last = next(n for n in reversed(range(len(self.keyframes))) if self._precedes(self.keyframes[n]))
+        last = next(
+            n for n in reversed(range(len(self.keyframes))) if self._precedes(self.keyframes[n])
+        )
         del self.keyframes[last + 1 :]
 
     def _precedes(self, keyframe: Keyframe) -> bool:
         return keyframe.index <= self.index and keyframe.inputs <= self._applied
 
-    # -- keyframes -------------------------------------------------------------------------------------
+    # -- keyframes
 
     def _add_keyframe(self) -> None:
         self._last_keyframe_time = perf_counter()
@@ -208,7 +216,10 @@ class Recording:
         for keyframe in self.keyframes[low + 1 : high + 1]:
             pages.update(keyframe.state.pages)
         keyframe = self.keyframes[number]
-        vm_state.load(self.vm, replace(keyframe.state, pages={page: self._content(page, number) for page in pages}))
+        vm_state.load(
+            self.vm,
+            replace(keyframe.state, pages={page: self._content(page, number) for page in pages}),
+        )
         self._protect()
         self._base = number
         self._applied = keyframe.inputs
@@ -221,7 +232,7 @@ class Recording:
         return ZERO_PAGE
 
     def _thin(self) -> None:
-        """Give up keyframes, those closest to their neighbours first, until the rest fits the limit."""
+        """Give up keyframes, those closest to their neighbours first, until all fits."""
         frames = self.keyframes
         size = sum(frame.size for frame in frames)
         while size > self.limit and len(frames) > 1:
@@ -239,18 +250,13 @@ class Recording:
             size = sum(frame.size for frame in frames)
 
 
-class _Watch(list[TraceEvent]):
+class _Watch:
     """A trace that pauses the machine at the next moment of SDEI."""
 
-    def __init__(self, trace: list[TraceEvent], vm: VirtualMachine) -> None:
-        super().__init__()
+    def __init__(self, trace: Trace, vm: VirtualMachine) -> None:
         self._trace, self._vm = trace, vm
 
-    def append(self, event: TraceEvent) -> None:
-        self._trace.append(event)
-        if is_sdei(event):
-            self._vm.pause(StopReason.MOMENT, type(event).__name__)
-
-    def extend(self, events: Iterable[TraceEvent]) -> None:
-        for event in events:
-            self.append(event)
+    def append(self, record: Record, /) -> None:
+        self._trace.append(record)
+        if any(map(is_sdei, events_of(record))):
+            self._vm.pause(StopReason.MOMENT, "a moment of SDEI")

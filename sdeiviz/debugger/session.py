@@ -21,7 +21,7 @@ from sdeiviz.trace import (
     Hypercall,
     MaskChanged,
     Stopped,
-    TraceEvent,
+    Trace,
     is_sdei,
 )
 
@@ -77,7 +77,7 @@ class Session:
         self._moments: list[tuple[int, str]] = []
         self._moments_of = 0
 
-    # -- where it is -----------------------------------------------------------------------------------
+    # -- where it is
 
     @property
     def index(self) -> int:
@@ -90,7 +90,7 @@ class Session:
         return self._recording.end
 
     @property
-    def trace(self) -> list[TraceEvent]:
+    def trace(self) -> Trace:
         """Every event recorded, also those after the moment shown."""
         return self._recording.trace
 
@@ -104,7 +104,7 @@ class Session:
         """The SDEI implementation."""
         return self._vm.profile
 
-    # -- moving ----------------------------------------------------------------------------------------
+    # -- moving
 
     def step(self, count: int = 1) -> None:
         """Execute `count` instructions; an instruction that takes an exception counts as one."""
@@ -135,7 +135,8 @@ class Session:
     def next_sdei(self) -> Stop | None:
         """Go to just after the next instruction at which something of SDEI happened.
 
-        Runs on where nothing is recorded yet; returns what stopped the machine, None where the moment was reached.
+        Runs on where nothing is recorded yet; returns what stopped the machine, None where the
+        moment was reached.
         """
         self._moving()
         after = bisect_right(self.moments(), self.index, key=lambda moment: moment[0])
@@ -152,12 +153,21 @@ class Session:
         return None if stop.reason is StopReason.MOMENT else stop
 
     def previous_sdei(self) -> None:
-        """Go back to just after the instruction of the SDEI moment before this one, or to the start."""
+        """Go back to just after the SDEI moment before this one, or to the start."""
         before = bisect_left(self.moments(), self.index, key=lambda moment: moment[0])
-        self.goto(next((i for i, kind in reversed(self.moments()[:before]) if kind not in ("stop", "input")), 0))
+        self.goto(
+            next(
+                (
+                    i
+                    for i, kind in reversed(self.moments()[:before])
+                    if kind not in ("stop", "input")
+                ),
+                0,
+            )
+        )
 
     def run(self, instructions: int | None = None) -> Stop:
-        """Go on until a breakpoint, the end of the machine, `request_stop`, or so many instructions."""
+        """Go on to a breakpoint, the machine's end, `request_stop`, or so many instructions."""
         self._moving()
         target = FOREVER if instructions is None else self.index + instructions
         with self._vm.interruptible() as interrupted:
@@ -168,11 +178,11 @@ class Session:
         return stop
 
     def run_slice(self) -> Stop | None:
-        """Go on for some 30 ms of host time, as `run` does; None while there is more. The first of a run marks changes."""
+        """Go on as `run` does for some 30 ms of host time; None while there is more."""
         return self._advance(FOREVER)
 
     def run_back(self) -> bool:
-        """Go back to the last time a breakpoint was reached before now; to the start, and False, if none was."""
+        """Go back to when a breakpoint was last reached; else to the start, and return False."""
         self._moving()
         limit = self.index - 1
         recording = self._recording
@@ -186,7 +196,7 @@ class Session:
         return False
 
     def _breakpoint_hits(self, start: int, end: int) -> list[int]:
-        """Return the indices from start to end at which a breakpoint's instruction was about to run."""
+        """Return the indices from start to end at which a breakpoint was about to run."""
         recording = self._recording
         recording.goto(start)
         hits = [start] if self._vm.vcpus[0].pc in self._breakpoints else []
@@ -214,13 +224,13 @@ class Session:
         self._vm.request_stop()
 
     def moving(self) -> None:
-        """Remember the registers as shown now: what differs at the next moment shown is marked as changed."""
+        """Remember the registers as shown now, to mark what differs at the next moment."""
         self._moving()
 
     def _moving(self) -> None:
         self._previous = self._registers()
 
-    # -- breakpoints -----------------------------------------------------------------------------------
+    # -- breakpoints
 
     @property
     def breakpoints(self) -> tuple[int, ...]:
@@ -245,10 +255,10 @@ class Session:
         if core.breakpoints != wanted:
             core.breakpoints = wanted
 
-    # -- the host's hand -------------------------------------------------------------------------------
+    # -- the host's hand
 
     def inject_event(self, event: int, *, immediate: bool = False) -> int:
-        """Raise an event from the host; 0, -ENOENT or -EBUSY (see `VirtualMachine.inject_event`)."""
+        """Raise an event from the host; 0, -ENOENT or -EBUSY."""
         self._moving()
         result: int = self._recording.act("inject_event", event, immediate=immediate)
         return result
@@ -273,10 +283,10 @@ class Session:
         """Let the guest read characters from its UART."""
         self._recording.act("send_console", text)
 
-    # -- looking ---------------------------------------------------------------------------------------
+    # -- looking
 
     def moments(self) -> list[tuple[int, str]]:
-        """Return (index, kind) of each index at which SDEI, the host or a stop left something in the trace."""
+        """Return (index, kind) wherever SDEI, the host or a stop left something in the trace."""
         trace = self.trace
         if self._moments_of > len(trace):
             self._moments, self._moments_of = [], 0
@@ -318,7 +328,8 @@ class Session:
             previous=self._previous,
             masked=sdei.masked,
             handlers=tuple(
-                HandlerView(h.event, h.state, h.pending, h.entry, h.argument) for h in sdei.handlers.values()
+                HandlerView(h.event, h.state, h.pending, h.entry, h.argument)
+                for h in sdei.handlers.values()
             ),
             contexts=tuple(ContextView(c.event, c.pc, c.pstate, tuple(c.x)) for c in sdei.contexts),
             trace=self.trace,
@@ -335,4 +346,6 @@ class Session:
         vcpu = self._vm.vcpus[0]
         core = vcpu.core
         names = ("sp_el0", "sp_el1", "elr_el1", "spsr_el1", "esr_el1", "far_el1", "vbar_el1")
-        return Registers(tuple(vcpu.x), core.sp, core.pc, core.pstate, *(core[name] for name in names))
+        return Registers(
+            tuple(vcpu.x), core.sp, core.pc, core.pstate, *(core[name] for name in names)
+        )

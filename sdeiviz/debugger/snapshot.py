@@ -1,4 +1,4 @@
-"""One moment of a guest, as plain values. Views are made from these and never touch the live machine."""
+"""One moment of a guest, as plain values: all that views are made from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

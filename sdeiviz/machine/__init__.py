@@ -1,7 +1,7 @@
 """What surrounds a core: memory, stage 2, devices, hypercalls, the run loop, and saving all of it.
 
-Read in this order: `vm` (the machine and its run loop), `vcpu` (a core's exits), `smccc` (who answers a
-hypercall), then one file for each piece of hardware.
+Read in this order: `vm` (the machine and its run loop), `vcpu` (a core's exits), `smccc` (who
+answers a hypercall), then one file for each piece of hardware.
 """
 
 from sdeiviz.machine.memory import GuestMemory, GuestMemoryError
@@ -9,4 +9,12 @@ from sdeiviz.machine.state import VmState
 from sdeiviz.machine.vcpu import Vcpu
 from sdeiviz.machine.vm import Stop, StopReason, VirtualMachine
 
-__all__ = ["GuestMemory", "GuestMemoryError", "Stop", "StopReason", "Vcpu", "VirtualMachine", "VmState"]
+__all__ = [
+    "GuestMemory",
+    "GuestMemoryError",
+    "Stop",
+    "StopReason",
+    "Vcpu",
+    "VirtualMachine",
+    "VmState",
+]

@@ -20,7 +20,7 @@ class GuestMemoryError(Error):
 
 
 class GuestMemory:
-    """RAM by intermediate physical address: ``memory[ipa:ipa + n]`` reads bytes, assigning writes them.
+    """RAM by intermediate physical address: ``memory[ipa:ipa + n]``, to read and to assign.
 
     Parameters
     ----------
@@ -31,14 +31,18 @@ class GuestMemory:
     def __init__(self, size: int) -> None:
         if size <= 0 or size % PAGE or size > MAX_SIZE:
             raise GuestMemoryError(
-                f"guest memory of {size:#x} bytes: want a multiple of 4 KiB, at most {MAX_SIZE >> 30} GiB"
+                f"guest memory of {size:#x} bytes: want a multiple of 4 KiB up to {MAX_SIZE >> 30} GiB"
             )
         self.base = RAM_BASE
         self.size = size
         try:
-            self.buffer = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
+            self.buffer = mmap.mmap(
+                -1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
+            )
         except OSError:
-            raise GuestMemoryError(f"not enough memory for a guest with {size >> 20} MiB of RAM") from None
+            raise GuestMemoryError(
+                f"not enough memory for a guest with {size >> 20} MiB of RAM"
+            ) from None
         self.view = memoryview(self.buffer)
         self.on_write: Callable[[int, int], None] = lambda offset, size: None
         """Told of every write from the host: offset into RAM and length."""
@@ -49,8 +53,7 @@ class GuestMemory:
         start, stop = key.start, key.stop
         if start is None or stop is None or not self.base <= start <= stop <= self.base + self.size:
             raise GuestMemoryError(
-                f"no RAM at {start if start is None else hex(start)}-{stop if stop is None else hex(stop)}: "
-                f"it is {self.base:#x}-{self.base + self.size:#x}"
+                f"no RAM at {start!r}-{stop!r}: it is {self.base:#x}-{self.base + self.size:#x}"
             )
         return start - self.base, stop - self.base
 

@@ -1,8 +1,8 @@
 """Stage-2 translation: which guest addresses lead to RAM, and which pages were written.
 
-Tables for 4 KiB pages in memory that only the hypervisor has (Arm ARM D8.2): 39 bits of intermediate
-address, walked by the core itself from level 1. Addresses map to themselves; whatever is not RAM stays
-a hole, so that devices and mistakes arrive as aborts.
+Tables for 4 KiB pages in memory that only the hypervisor has (Arm ARM D8.2): 39 bits of
+intermediate address, walked by the core itself from level 1. Addresses map to themselves; whatever
+is not RAM stays a hole, so that devices and mistakes arrive as aborts.
 
 A page without write permission is how a write is noticed, as KVM's dirty log does it.
 """

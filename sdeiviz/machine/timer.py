@@ -1,7 +1,7 @@
 """Counters and timers a guest can read, all from virtual time (Arm ARM D11).
 
-One instruction takes one nanosecond; the system counter runs at 62.5 MHz, as QEMU's does. The timers
-compare and show their status, but there is no interrupt controller they could be wired to.
+One instruction takes one nanosecond; the system counter runs at 62.5 MHz, as QEMU's does. The
+timers compare and show their status, but there is no interrupt controller they could be wired to.
 """
 
 from typing import Any, Final
@@ -44,7 +44,7 @@ class GenericTimer:
         return bool(cntkctl & _EL0_ALLOWED.get((crm, op2), 0))
 
     def read(self, crm: int, op2: int, time: int) -> int | None:
-        """Return a register's value at a virtual time in nanoseconds, or None where there is no such register."""
+        """Return a register's value at a virtual time in nanoseconds, None for no such register."""
         ticks = time // NS_PER_TICK
         if (crm, op2) == CNTFRQ:
             return FREQUENCY
@@ -85,15 +85,16 @@ class GenericTimer:
 
 
 class Pmu:
-    """The performance monitors: counters that count virtual cycles, one an instruction, and nothing else."""
+    """The performance monitors: every counter counts virtual cycles, one an instruction."""
 
     def __init__(self) -> None:
         self._registers: dict[tuple[int, int], int] = {}
 
     def access(self, crn: int, crm: int, op2: int, write: int | None, time: int) -> int:
-        """Read a register, or write it where `write` is given. Unknown ones read as zero and ignore writes.
+        """Read a register, or write it where `write` is given; unknown ones are zero.
 
-        All of them are (CRn 9, CRm 12-14) or (CRn 14, CRm 8-15), with op0 3 and op1 3 (Arm ARM D13).
+        All of them are (CRn 9, CRm 12-14) or (CRn 14, CRm 8-15), with op0 3 and op1 3 (Arm ARM
+        D13).
         """
         key = (crm, op2) if crn == 9 else (crm | 0x80, op2)
         if write is not None:
@@ -116,7 +117,9 @@ class Pmu:
 
     def _running(self, key: tuple[int, int]) -> bool:
         bit = 31 if key == _PMCCNTR else (key[0] & 3) << 3 | key[1]
-        return bool(self._registers.get(_PMCR, 0) & 1 and self._registers.get(_PMCNTENSET, 0) >> bit & 1)
+        return bool(
+            self._registers.get(_PMCR, 0) & 1 and self._registers.get(_PMCNTENSET, 0) >> bit & 1
+        )
 
     def _count(self, key: tuple[int, int], time: int) -> int:
         key = self._selected(key)
@@ -133,7 +136,9 @@ class Pmu:
                 counts[_PMCCNTR] = 0
             self._registers[_PMCR] = value & 0x79
         elif key == _PMCNTENSET:
-            self._registers[_PMCNTENSET] = self._registers.get(_PMCNTENSET, 0) | value & _ALL_COUNTERS
+            self._registers[_PMCNTENSET] = (
+                self._registers.get(_PMCNTENSET, 0) | value & _ALL_COUNTERS
+            )
         elif key == _PMCNTENCLR:
             self._registers[_PMCNTENSET] = self._registers.get(_PMCNTENSET, 0) & ~value
         elif self._selected(key) in counts:

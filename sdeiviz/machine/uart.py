@@ -58,7 +58,9 @@ class Pl011:
 
     def current_line(self) -> str:
         """Return what was written since the last newline, the newest 4096 bytes of it at most."""
-        start = max(self.output.rfind(b"\n") + 1, self._line_start, len(self.output) - _LONGEST_LINE)
+        start = max(
+            self.output.rfind(b"\n") + 1, self._line_start, len(self.output) - _LONGEST_LINE
+        )
         return self._text(self.output[start:])
 
     def end_line(self) -> None:
@@ -71,7 +73,12 @@ class Pl011:
 
     def save(self) -> dict[str, Any]:
         """Return the device's state as plain values."""
-        return {"output": bytes(self.output), "input": bytes(self.input), "control": dict(self._control), "line_start": self._line_start}
+        return {
+            "output": bytes(self.output),
+            "input": bytes(self.input),
+            "control": dict(self._control),
+            "line_start": self._line_start,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""

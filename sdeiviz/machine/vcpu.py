@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from sdeiviz.abi import esr
-from sdeiviz.abi.smccc import MASK32, MASK64
+from sdeiviz.abi.smccc import MASK32, MASK64, NOT_SUPPORTED
 from sdeiviz.cpu import Core, decode_access
+from sdeiviz.cpu.clock import INDEX
 from sdeiviz.cpu.loadstore import ZERO_REGISTER, MemoryAccess, extend
 from sdeiviz.cpu.registers import CP, EL1_REGISTERS, PMUSERENR_EL0
 from sdeiviz.machine import uart
@@ -12,14 +13,22 @@ from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei.delivery import HostHang
 from sdeiviz.sdei.events import VcpuSdei
-from sdeiviz.trace import ExceptionTaken, ExternalAbort, Hypercall, HypercallResult, WaitForInterrupt
+from sdeiviz.trace import (
+    ExceptionTaken,
+    ExternalAbort,
+    Hypercall,
+    HypercallResult,
+    QuietCall,
+    WaitForInterrupt,
+    hypercall,
+)
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
 
 
 class Vcpu:
-    """One virtual CPU. General registers are ``vcpu.x0`` to ``vcpu.x30``, system registers ``vcpu.vbar_el1``.
+    """One virtual CPU: ``vcpu.x0`` to ``vcpu.x30``, ``vcpu.pc``, ``vcpu.vbar_el1`` and so on.
 
     Parameters
     ----------
@@ -40,9 +49,13 @@ class Vcpu:
         self.sdei = VcpuSdei()
         self.timer = GenericTimer()
         self.pmu = Pmu()
+        self._clock = self.core.clock.state
+        self._x0_to_x5 = self.x[:6]
+        self._routes = vm.hypercalls.routes
+        self._open_call: tuple[int, int, int, str, int, bytes] | None = None
         self._last_exception = (0, -1)
 
-    # -- registers -----------------------------------------------------------------------------------
+    # -- registers
 
     @property
     def pc(self) -> int:
@@ -110,25 +123,38 @@ class Vcpu:
         if name in EL1_REGISTERS:
             self.core.settle_registers()
 
-    # -- exits ---------------------------------------------------------------------------------------
+    # -- exits
 
     def hypercall(self) -> None:
         """HVC: route it, write the answer, then deliver what it made deliverable."""
-        vm = self.vm
         x = self.x
-        function = x[0] & MASK32
-        vm.emit(self, Hypercall, "HVC", self.core.pc - 4, function, tuple(x[1:6]))
+        index = self._clock[INDEX]
+        pc = self.core.pc - 4
+        call = self._open_call = (index, index, self.number, "HVC", pc, self._x0_to_x5.tobytes())
         try:
-            result = vm.hypercalls.call(self, function)
+            handler = self._routes.get(x[0] & MASK32)
+            result = handler(self) if handler else NOT_SUPPORTED
             if result is not None:
-                vm.emit(self, HypercallResult, function, result)
+                x[0] = result = result & MASK64
+                x[1] = x[2] = x[3] = 0
+            if self._open_call is call:
+                self._open_call = None
+                self.vm.trace.append((QuietCall, *call, result))
+            elif result is not None:
+                self.vm.emit(self, HypercallResult, hypercall(*call).function, result)
             if self.sdei.requested:
                 self.enter()
         except HostHang as hang:
-            vm.stop_for_defect(self, str(hang))
+            self.vm.stop_for_defect(self, str(hang))
+
+    def close_call(self) -> None:
+        """Put the call being answered into the trace: something else happens meanwhile."""
+        if self._open_call:
+            self.vm.trace.append((hypercall, *self._open_call))
+            self._open_call = None
 
     def enter(self) -> None:
-        """Answer KVM_REQ_SDEI, as at the top of KVM's run loop before the guest is entered (patch 12)."""
+        """Answer KVM_REQ_SDEI, as KVM does before the guest is entered (patch 12)."""
         while self.sdei.requested:
             self.vm.dispatcher.deliver_event(self)
 
@@ -205,7 +231,9 @@ class Vcpu:
                 self.core.retire()
                 self._serve_requests()
                 return
-        write = bool(syndrome & esr.WNR) and esr.exception_class(syndrome) == esr.Class.DATA_ABORT_LOWER
+        write = (
+            bool(syndrome & esr.WNR) and esr.exception_class(syndrome) == esr.Class.DATA_ABORT_LOWER
+        )
         vm.emit(self, ExternalAbort, self.core.pc, ipa, write, reason)
         self._external_abort(syndrome, address)
         self._serve_requests()
@@ -254,12 +282,16 @@ class Vcpu:
         return 0 if number == ZERO_REGISTER else self.x[number]
 
     def _external_abort(self, syndrome: int, address: int) -> None:
-        """Give the guest a synchronous external abort for an access that stage 2 caught (Arm ARM D17.2.37)."""
+        """Give the guest a synchronous external abort (Arm ARM D17.2.37)."""
         data = esr.exception_class(syndrome) == esr.Class.DATA_ABORT_LOWER
         kind = esr.Class.DATA_ABORT_LOWER if data else esr.Class.INSTRUCTION_ABORT_LOWER
         if not self.core.at_el0:
             kind = esr.Class.DATA_ABORT if data else esr.Class.INSTRUCTION_ABORT
-        status = esr.EXTERNAL_ABORT_ON_WALK | syndrome & 3 if syndrome & esr.S1PTW else esr.EXTERNAL_ABORT
+        status = (
+            esr.EXTERNAL_ABORT_ON_WALK | syndrome & 3
+            if syndrome & esr.S1PTW
+            else esr.EXTERNAL_ABORT
+        )
         kept = syndrome & (esr.IL | esr.WNR | esr.CM) if data else syndrome & esr.IL
         self.guest_exception(kind << 26 | kept | status, address, self.core.pc)
 
@@ -275,17 +307,7 @@ class Vcpu:
             self.vm.stop_in_vector(self, syndrome, vector)
         self._last_exception = (vector, index + 1)
 
-    # -- what a hypercall asks of the machine --------------------------------------------------------
-
-    def request_power_off(self) -> None:
-        """PSCI SYSTEM_OFF."""
-        self.vm.power_off(self)
-
-    def request_reset(self) -> None:
-        """PSCI SYSTEM_RESET."""
-        self.vm.request_reset(self)
-
-    # -- state ---------------------------------------------------------------------------------------
+    # -- state
 
     def reset(self, entry: int, x0: int) -> None:
         """Start again at the image's entry, EL1h, everything masked, x0 given and all else zero."""

@@ -1,14 +1,14 @@
 """The machine: RAM, devices and vCPUs put together, and the loop that runs them.
 
-The machine is QEMU's `virt` as far as it goes: RAM at 0x4000_0000, a PL011 at 0x0900_0000, PSCI by HVC.
-A guest starts at EL1h with everything masked, MMU and caches off, all registers zero (x0 will be the
-device tree's address once there is one).
+The machine is QEMU's `virt` as far as it goes: RAM at 0x4000_0000, a PL011 at 0x0900_0000, PSCI by
+HVC. A guest starts at EL1h with everything masked, MMU and caches off, all registers zero (x0 will
+be the device tree's address once there is one).
 """
 
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, MutableSequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,9 +27,19 @@ from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
-from sdeiviz.sdei import Dispatcher, Profile, profile as find_profile
+from sdeiviz.sdei import Dispatcher, Profile
+from sdeiviz.sdei import profile as find_profile
 from sdeiviz.sdei.delivery import HostHang
-from sdeiviz.trace import Console, HostInput, HostInputResult, Stopped, SystemReset, TraceEvent
+from sdeiviz.trace import (
+    Console,
+    HostInput,
+    HostInputResult,
+    Stopped,
+    SystemReset,
+    Trace,
+    TraceEvent,
+    TraceSink,
+)
 
 FOREVER: Final = (1 << 63) - 1
 
@@ -86,7 +96,8 @@ class VirtualMachine:
     Parameters
     ----------
     image
-        Name of a bundled guest, path of an ELF file or (with `load_address`) of a flat image, or a loaded image.
+        Name of a bundled guest, path of an ELF file or (with `load_address`) of a flat image, or a
+        loaded image.
     profile
         Name of an SDEI profile, or a `Profile`.
     memory
@@ -96,7 +107,7 @@ class VirtualMachine:
     clock
         "native", "python" or None for the best there is.
     trace
-        Where events go: anything with `append`. A new list by default.
+        Where events go; a new `Trace` by default.
 
     Raises
     ------
@@ -120,7 +131,7 @@ class VirtualMachine:
         entry: int | None = None,
         vcpus: int = 1,
         clock: str | None = None,
-        trace: MutableSequence[TraceEvent] | None = None,
+        trace: TraceSink | None = None,
     ) -> None:
         if vcpus != 1:
             raise Error(f"this machine has one vCPU, not {vcpus}")
@@ -129,7 +140,7 @@ class VirtualMachine:
         if not isinstance(image, Image):
             image = load(image, load=load_address, entry=entry, ram_base=RAM_BASE, ram_size=memory)
         self.image = image
-        self.trace: MutableSequence[TraceEvent] = [] if trace is None else trace
+        self.trace: TraceSink = Trace() if trace is None else trace
         self.stage2 = Stage2(self.memory)
         self.uart = Pl011()
         self.dispatcher = Dispatcher(self.profile, self.emit, self._find_vcpu)
@@ -137,9 +148,11 @@ class VirtualMachine:
         self.vcpus = tuple(Vcpu(self, n, clock) for n in range(vcpus))
         self.stopped: Stop | None = None
         """Set while the machine cannot go on by itself."""
+        self.on_output: Callable[[int], None] | None = None
+        """Told of every byte the guest writes to its console."""
         self.until: re.Pattern[str] | None = None
         """Stop where the console's current line matches this."""
-        self._passing: Stop | None = None
+        self._passing: tuple[StopReason, str] | None = None
         self._stop_requested = False
         self._reset_requested = False
         self.memory.on_write = self._written_by_host
@@ -147,7 +160,7 @@ class VirtualMachine:
         for vcpu in self.vcpus:
             vcpu.reset(image.entry, 0)
 
-    # -- what it is ----------------------------------------------------------------------------------
+    # -- what it is
 
     @property
     def clock(self) -> str:
@@ -182,15 +195,17 @@ class VirtualMachine:
 
     def emit(self, vcpu: Vcpu, event: Callable[..., TraceEvent], *fields: Any) -> None:
         """Add an event to the trace."""
+        vcpu.close_call()
         index = vcpu.core.index
-        self.trace.append(event(index, index, vcpu.number, *fields))
+        self.trace.append((event, index, index, vcpu.number, *fields))
 
-    # -- running -------------------------------------------------------------------------------------
+    # -- running
 
     def run(self, instructions: int | None = None) -> Stop:
         """Run until the guest stops, for ever if it does not.
 
-        Ctrl-C and a kernel's interrupt end it between two instructions: KeyboardInterrupt is raised and the machine can go on.
+        Ctrl-C and a kernel's interrupt end it between two instructions: KeyboardInterrupt is
+        raised and the machine can go on.
 
         Parameters
         ----------
@@ -224,25 +239,26 @@ class VirtualMachine:
         if self._reset_requested:
             self._reset()
         if self._passing:
-            passing, self._passing = self._passing, None
-            return passing
+            reason, detail = self._passing
+            self._passing = None
+            return Stop(reason, detail, self.index)
         if end is End.BREAKPOINT:
             return Stop(StopReason.BREAKPOINT, f"breakpoint at {core.pc:#x}", self.index)
         return None
 
     def pause(self, reason: StopReason, detail: str) -> None:
-        """Stop after the exit being handled, so that the machine can go on; for those who watch the trace."""
-        self._passing = Stop(reason, detail, self.index)
+        """Stop after the exit being handled, so that the machine can go on."""
+        self._passing = (reason, detail)
         self.vcpus[0].core.stop()
 
     def request_stop(self) -> None:
-        """Make a running machine stop soon, between two instructions; from a signal handler or another thread too."""
+        """Make a running machine stop soon, between two instructions; from any thread."""
         self._stop_requested = True
         self.vcpus[0].core.interrupt()
 
     @contextmanager
     def interruptible(self) -> Iterator[list[bool]]:
-        """Turn SIGINT into `request_stop` while the guest runs: a KeyboardInterrupt could hit half a hypercall."""
+        """Turn SIGINT into `request_stop`: a KeyboardInterrupt could hit half a hypercall."""
         interrupted: list[bool] = []
         if threading.current_thread() is not threading.main_thread():
             yield interrupted
@@ -259,7 +275,7 @@ class VirtualMachine:
             signal.signal(signal.SIGINT, previous)
             self._stop_requested = False
 
-    # -- stopping: called from exits -------------------------------------------------------------------
+    # -- stopping: called from exits
 
     def _stop(self, vcpu: Vcpu, reason: StopReason, detail: str) -> None:
         self.stopped = Stop(reason, detail, self.index)
@@ -269,7 +285,7 @@ class VirtualMachine:
         vcpu.core.stop()
 
     def power_off(self, vcpu: Vcpu) -> None:
-        """PSCI SYSTEM_OFF."""
+        """PSCI SYSTEM_OFF; nobody gets an answer."""
         self._stop(vcpu, StopReason.POWER_OFF, "the guest switched the machine off")
 
     def halt(self, vcpu: Vcpu) -> None:
@@ -285,12 +301,23 @@ class VirtualMachine:
 
     def stop_in_vector(self, vcpu: Vcpu, syndrome: int, vector: int) -> None:
         """A vector whose first instruction takes an exception to itself."""
-        fetch = esr.exception_class(syndrome) in (esr.Class.INSTRUCTION_ABORT, esr.Class.INSTRUCTION_ABORT_LOWER)
+        fetch = esr.exception_class(syndrome) in (
+            esr.Class.INSTRUCTION_ABORT,
+            esr.Class.INSTRUCTION_ABORT_LOWER,
+        )
         if fetch:
-            self._stop(vcpu, StopReason.VECTOR, f"the exception vector at {vector:#x} cannot be fetched (VBAR_EL1)")
+            self._stop(
+                vcpu,
+                StopReason.VECTOR,
+                f"the exception vector at {vector:#x} cannot be fetched (VBAR_EL1)",
+            )
         else:
             what = esr.describe(syndrome)
-            self._stop(vcpu, StopReason.EXCEPTION_LOOP, f"{what} at {vector:#x}, the vector that handles it")
+            self._stop(
+                vcpu,
+                StopReason.EXCEPTION_LOOP,
+                f"{what} at {vector:#x}, the vector that handles it",
+            )
 
     def request_reset(self, vcpu: Vcpu) -> None:
         """PSCI SYSTEM_RESET: done once the core has stopped."""
@@ -323,21 +350,23 @@ class VirtualMachine:
             start = segment.address
             self.memory[start : start + len(segment.data)] = segment.data
 
-    # -- the console ---------------------------------------------------------------------------------
+    # -- the console
 
     def line_written(self, vcpu: Vcpu) -> None:
         """The guest ended a line."""
         self.emit(vcpu, Console, self.uart.last_line())
 
     def output_written(self, vcpu: Vcpu) -> None:
-        """The guest wrote a character: is it what we wait for?"""
+        """The guest wrote a character: pass it on; is it what we wait for?"""
+        if self.on_output:
+            self.on_output(self.uart.output[-1])
         if self.until and self.until.search(self.uart.current_line()):
             self.pause(StopReason.MATCH, f"the console matches {self.until.pattern!r}")
 
-    # -- the host's hand -------------------------------------------------------------------------------
+    # -- the host's hand
 
     def inject_event(self, event: int, *, immediate: bool = False, vcpu: int = 0) -> int:
-        """Raise an event from the host and kick the vCPU, so that it is delivered at this very instruction.
+        """Raise an event from the host and kick the vCPU: it is delivered at this instruction.
 
         Returns 0, -ENOENT or -EBUSY, see `Dispatcher.inject_event`.
         """
@@ -358,7 +387,7 @@ class VirtualMachine:
         return result
 
     def _kick(self, vcpu: Vcpu) -> None:
-        """Make a vCPU leave the guest, or its WFI, and enter it again with its requests answered."""
+        """Make a vCPU leave the guest, or its WFI, and enter it again."""
         if self.stopped and self.stopped.reason is StopReason.WFI:
             self.stopped = None
         if self.stopped is None:
@@ -371,7 +400,9 @@ class VirtualMachine:
         """Set a register from the host; see `Vcpu.write_register`."""
         target = self.vcpus[vcpu]
         if name not in REGISTERS:
-            raise Error(f"no register {name!r}: x0 to x30, sp, pc, pstate, or an EL1 register such as vbar_el1")
+            raise Error(
+                f"no register {name!r}: x0 to x30, sp, pc, pstate or an EL1 one such as vbar_el1"
+            )
         self.emit(target, HostInput, "register", name, value & MASK64)
         target.write_register(name, value)
 
@@ -391,7 +422,7 @@ class VirtualMachine:
         for vcpu in self.vcpus:
             vcpu.core.flush_code()  # it may have been code
 
-    # -- state ---------------------------------------------------------------------------------------
+    # -- state
 
     def save(self) -> VmState:
         """Return the whole state of the machine, with every page of RAM that is not zero."""

@@ -38,7 +38,7 @@ class Delivery:
         self.profile = profile
         self.emit = emit
 
-    # -- raise -------------------------------------------------------------------------------------
+    # -- raise
 
     def inject_event(self, vcpu: SdeiVcpu, event: int, *, immediate: bool = False) -> int:
         """Make an event pending from the host (`kvm_sdei_inject_event`, patch 12).
@@ -85,7 +85,7 @@ class Delivery:
         self.emit(vcpu, EventRaised, handler.event, source, handler.pending)
         handler.pending = True
 
-    # -- deliver -----------------------------------------------------------------------------------
+    # -- deliver
 
     def deliver_event(self, vcpu: SdeiVcpu) -> bool:
         """Enter the handler of the first event that may be delivered.
@@ -145,7 +145,7 @@ class Delivery:
             tuple(context.x),
         )
 
-    # -- complete ----------------------------------------------------------------------------------
+    # -- complete
 
     def event_complete(self, vcpu: SdeiVcpu) -> None:
         """EVENT_COMPLETE (patch 13): go back to what was interrupted; x1, a status, is ignored."""
@@ -175,7 +175,7 @@ class Delivery:
         if self.profile.request_after_complete and sdei.pending():
             sdei.requested = True
 
-    # -- reset -------------------------------------------------------------------------------------
+    # -- reset
 
     def reset_vcpu(self, vcpu: SdeiVcpu) -> None:
         """Reset the vCPU's SDEI state: everything gone and masked, or nothing touched (D11)."""
@@ -190,7 +190,7 @@ class Delivery:
                 self.emit(vcpu, HandlerStateChanged, handler.event, "reset", int(handler.state), 0)
             sdei.handlers[handler.event] = EventHandler(handler.event)
 
-    # -- shared with the calls ---------------------------------------------------------------------
+    # -- shared with the calls
 
     def apply(self, vcpu: SdeiVcpu, handler: EventHandler, action: Action) -> Result:
         """Move a handler as the table says and return the table's result."""

@@ -50,9 +50,11 @@ class Dispatcher(Delivery):
     ) -> None:
         super().__init__(profile, emit)
         self.find_vcpu = find_vcpu
-        self._methods: dict[int, Callable[[SdeiVcpu], int | None]] = {
+        self.calls: dict[int, Callable[[SdeiVcpu], int | None]] = {
             FIRST_FUNCTION + call: getattr(self, call.name.lower()) for call in Call
         }
+        """Function identifier to call: each returns the value for x0, or None."""
+        self._version = profile.version << 32 | profile.vendor
         self._number_mask = MASK64 if profile.full_width_arguments else MASK32
 
     def call(self, vcpu: SdeiVcpu, function: int) -> int | None:
@@ -60,7 +62,7 @@ class Dispatcher(Delivery):
 
         Returns x0 as written, or None for the COMPLETE calls, which write nothing.
         """
-        method = self._methods.get(function)
+        method = self.calls.get(function)
         result = method(vcpu) if method else _NOT_SUPPORTED
         if result is None:
             return None
@@ -86,11 +88,11 @@ class Dispatcher(Delivery):
             )
         return self._handler(vcpu)
 
-    # -- the calls, in the order of their numbers --------------------------------------------------
+    # -- the calls, in the order of their numbers
 
     def version(self, vcpu: SdeiVcpu) -> int:
         """SDEI_VERSION (patch 16): major in bits 62:48, minor in 47:32, vendor in 31:0."""
-        return self.profile.version << 32 | self.profile.vendor
+        return self._version
 
     def event_register(self, vcpu: SdeiVcpu) -> int:
         """EVENT_REGISTER (patch 4): x1 event, x2 entry, x3 argument, x4 flags; x5 is ignored."""

@@ -85,7 +85,7 @@ TABLE: Final[dict[Action, dict[State, Cell]]] = {
         R=(_OK, _U), E=(_OK, _U), ER=(_PENDING, _UP), RR=(_PENDING, _UP), UP=_PENDING
     ),
     Action.CONTEXT: _row(ER=_OK, RR=_OK, UP=_OK),
-    # And so does COMPLETE_AND_RESUME.
+    # COMPLETE_AND_RESUME moves states alike.
     Action.COMPLETE: _row(ER=(_OK, _E), RR=(_OK, _R), UP=(_OK, _U)),
     # A reset unregisters what it finds; a running handler finishes first, for which DEN0054C
     # answers DENIED and the series SUCCESS.

@@ -22,6 +22,7 @@ from sdeiviz.trace.events import (
     is_sdei,
 )
 from sdeiviz.trace.jsonl import TraceError, dump, load
+from sdeiviz.trace.record import QuietCall, Record, Trace, TraceSink, events_of, hypercall
 
 __all__ = [
     "Console",
@@ -38,12 +39,18 @@ __all__ = [
     "Hypercall",
     "HypercallResult",
     "MaskChanged",
+    "QuietCall",
+    "Record",
     "Stopped",
     "SystemReset",
+    "Trace",
     "TraceError",
     "TraceEvent",
+    "TraceSink",
     "WaitForInterrupt",
     "dump",
+    "events_of",
+    "hypercall",
     "is_sdei",
     "load",
 ]

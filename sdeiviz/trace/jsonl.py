@@ -112,6 +112,8 @@ def load(file: IO[str]) -> tuple[dict[str, Any], Iterator[TraceEvent]]:
     """
     try:
         header = json.loads(file.readline(65536))
+    except UnicodeDecodeError:
+        raise TraceError("not a trace: not text") from None
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:

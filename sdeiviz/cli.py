@@ -1,0 +1,336 @@
+"""The command line: run a guest, read a trace, list profiles, selfcheck, open the notebooks."""
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+from sdeiviz import __version__
+from sdeiviz.errors import Error
+from sdeiviz.trace import Record, TraceSink, events_of, load
+from sdeiviz.trace.jsonl import encode, header_line
+
+EXIT_OK: Final = 0
+EXIT_USAGE: Final = 2
+EXIT_STOPPED: Final = 3
+EXIT_BUDGET: Final = 4
+EXIT_INTERRUPTED: Final = 130
+
+_SUFFIXES: Final = {"K": 10, "M": 20, "G": 30}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        What follows the program's name; None for the process's own.
+    """
+    parser = _parser()
+    try:
+        options, rest = parser.parse_known_args(arguments)
+        if rest and options.command != "lab":
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        options.rest = rest
+        return int(options.function(options))
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else EXIT_USAGE
+    except Error as error:
+        print(f"sdeiviz: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except BrokenPipeError:
+        # Whoever read our output has gone; say nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_STOPPED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sdeiviz", description="A hypervisor you can watch: SDEI on a real arm64 core."
+    )
+    parser.add_argument("--version", action="version", version=f"sdeiviz {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run a guest; its console goes to stdout",
+        description=_RUN,
+        formatter_class=_Raw,
+    )
+    run.add_argument(
+        "image",
+        metavar="IMAGE|NAME",
+        help="an ELF file, a flat image, or a bundled guest such as delivery",
+    )
+    run.add_argument(
+        "--load", type=_number, metavar="ADDR", help="load a flat image at this address"
+    )
+    run.add_argument(
+        "--entry", type=_number, metavar="ADDR", help="start here instead of at the image's entry"
+    )
+    run.add_argument(
+        "--memory",
+        type=_size,
+        metavar="SIZE",
+        default=128 << 20,
+        help="RAM, such as 64M (default 128M)",
+    )
+    run.add_argument(
+        "--vcpus", type=_number, metavar="N", default=1, help="number of vCPUs (default 1)"
+    )
+    run.add_argument(
+        "--profile", metavar="NAME", default="kvm-v7", help="SDEI profile (default kvm-v7)"
+    )
+    run.add_argument(
+        "--set",
+        metavar="KNOB=VALUE",
+        action="append",
+        default=[],
+        help="change one knob of the profile",
+    )
+    run.add_argument("--instructions", type=_number, metavar="N", help="stop after N instructions")
+    run.add_argument(
+        "--until", metavar="REGEX", type=_regex, help="stop when a line of the console matches"
+    )
+    run.add_argument("--trace", metavar="FILE", help="write every event as JSON Lines")
+    run.set_defaults(function=_run)
+
+    trace = commands.add_parser("trace", help="show a trace file as text")
+    trace.add_argument("file", metavar="FILE")
+    trace.set_defaults(function=_trace)
+
+    profiles = commands.add_parser("profiles", help="list the profiles and what each knob means")
+    profiles.set_defaults(function=_profiles)
+
+    selfcheck = commands.add_parser("selfcheck", help="check that this installation works")
+    selfcheck.set_defaults(function=_selfcheck)
+
+    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab, on a copy of your own")
+    lab.add_argument(
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        default="sdeiviz-notebooks",
+        help="where the copy is, or goes",
+    )
+    lab.add_argument("--copy-only", action="store_true", help="only copy the notebooks")
+    lab.set_defaults(function=_lab)
+    return parser
+
+
+_Raw = argparse.RawDescriptionHelpFormatter
+_RUN: Final = """\
+Run a guest until it powers off. Messages go to stderr.
+
+exit code   0  powered off, or --until matched
+            2  wrong usage or a bad file
+            3  stopped otherwise, or powered off without the match
+            4  --instructions used up
+          130  Ctrl-C; the trace file is complete"""
+
+
+def _number(text: str) -> int:
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value < 1 << 64:
+        raise argparse.ArgumentTypeError(f"{text} is not an unsigned 64-bit number")
+    return value
+
+
+def _size(text: str) -> int:
+    shift = _SUFFIXES.get(text[-1:].upper(), 0)
+    return _number(text[:-1] if shift else text) << shift
+
+
+def _regex(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from None
+
+
+class _Writer:
+    """A trace that goes to a file as it happens."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def append(self, record: Record, /) -> None:
+        for event in events_of(record):
+            self._file.write(encode(event) + "\n")
+
+
+@contextlib.contextmanager
+def _sink(path: str | None, header: dict[str, Any]) -> Iterator[TraceSink]:
+    """Open the trace file, if one is wanted."""
+    if path is None:
+        yield deque(maxlen=0)
+        return
+    try:
+        file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  (closed below)
+    except OSError as error:
+        raise Error(
+            f"{path}: cannot write the trace there ({error.strerror}); choose another file"
+        ) from None
+    with file:
+        file.write(header_line(**header))
+        yield _Writer(file)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from sdeiviz.machine import StopReason, VirtualMachine
+    from sdeiviz.sdei import profile
+
+    rules = profile(options.profile)
+    for assignment in options.set:
+        rules = rules.set(assignment)
+    header = {
+        "image": options.image,
+        "profile": rules.name,
+        "set": options.set,
+        "memory": options.memory,
+    }
+    vm = VirtualMachine(
+        options.image,
+        profile=rules,
+        memory=options.memory,
+        load_address=options.load,
+        entry=options.entry,
+        vcpus=options.vcpus,
+        trace=deque(maxlen=0),
+    )
+    header["sha256"] = vm.image.sha256
+    vm.until = options.until
+    vm.on_output = _Stdout()
+    try:
+        with _sink(options.trace, header) as vm.trace:
+            stop = vm.run(options.instructions)
+    except KeyboardInterrupt:
+        vm.on_output.flush()
+        print(f"sdeiviz: interrupted after {vm.index} instructions", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    vm.on_output.flush()
+    if stop.reason is StopReason.MATCH or (
+        stop.reason is StopReason.POWER_OFF and not options.until
+    ):
+        return EXIT_OK
+    if stop.reason is StopReason.POWER_OFF:
+        print(
+            f"sdeiviz: powered off, and nothing matched {options.until.pattern!r}", file=sys.stderr
+        )
+    else:
+        print(f"sdeiviz: {stop.reason.value} at index {stop.index}: {stop.detail}", file=sys.stderr)
+    return EXIT_BUDGET if stop.reason is StopReason.BUDGET else EXIT_STOPPED
+
+
+class _Stdout:
+    """Passes the guest's output on, byte by byte as it comes and at least line by line."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def __call__(self, byte: int) -> None:
+        self._pending.append(byte)
+        if byte == 0x0A or len(self._pending) >= 1024:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._pending:
+            sys.stdout.buffer.write(self._pending)
+            sys.stdout.buffer.flush()
+            self._pending.clear()
+
+
+def _trace(options: argparse.Namespace) -> int:
+    from sdeiviz.views.log import Log
+
+    try:
+        with open(options.file, encoding="utf-8") as file:
+            header, events = load(file)
+            log = Log()
+            log.follow(list(events))
+    except OSError as error:
+        raise Error(f"{options.file}: cannot read it ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise Error(f"{options.file}: not a trace: it is not text") from None
+    except Error as error:
+        raise Error(f"{options.file}: {error}") from None
+    print(f"{header.get('image', '?')}, profile {header.get('profile', '?')}")
+    for entry in log.entries:
+        print(f"{entry.index:>10}  {entry.line()}")
+        if entry.reason:
+            print(f"{'':>12}  {entry.reason}")
+    return EXIT_OK
+
+
+def _profiles(options: argparse.Namespace) -> int:
+    from sdeiviz.sdei.profiles import KNOBS, PROFILES
+
+    names = list(PROFILES)
+    rows = [["knob", *names, "source"]]
+    for name, knob in KNOBS.items():
+        values = [getattr(PROFILES[profile], name) for profile in names]
+        shown = [("off", "on")[v] if isinstance(v, bool) else f"{v:#x}" for v in values]
+        rows.append([name, *shown, knob.metadata["source"]])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, meaning in zip(
+        rows, ["", *(knob.metadata["meaning"] for knob in KNOBS.values())], strict=True
+    ):
+        print(
+            "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        )
+        if meaning:
+            print(f"    {meaning}")
+    return EXIT_OK
+
+
+def _selfcheck(options: argparse.Namespace) -> int:
+    """Run a bundled guest on each clock and compare: proves core, dispatcher and package data."""
+    from sdeiviz.cpu.clock import native_clock
+    from sdeiviz.machine import StopReason, VirtualMachine
+
+    clocks = ["python", *(["native"] if native_clock() else [])]
+    traces = []
+    for clock in clocks:
+        vm = VirtualMachine("delivery", clock=clock)
+        stop = vm.run(1_000_000)
+        if stop.reason is not StopReason.POWER_OFF:
+            print(
+                f"sdeiviz: the guest 'delivery' ended with {stop.reason.value}: {stop.detail}",
+                file=sys.stderr,
+            )
+            return EXIT_STOPPED
+        traces.append(list(vm.trace))
+    if traces[0] != traces[-1]:
+        print("sdeiviz: the two clocks give different traces", file=sys.stderr)
+        return EXIT_STOPPED
+    registers = "copied at each exit" if vm.vcpus[0].core.copies_registers else "in place"
+    print(f"sdeiviz {__version__}: {len(traces[0])} events in {vm.index} instructions")
+    print(
+        f"clock: {' and '.join(clocks)}"
+        + ("" if len(clocks) > 1 else "; llvmlite would make it faster")
+    )
+    print(f"registers: {registers}")
+    return EXIT_OK
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from sdeiviz.lab import copy_notebooks, launch
+
+    directory = Path(options.directory)
+    written = copy_notebooks(directory)
+    if options.copy_only:
+        print(f"{len(written)} files copied to {directory}")
+        return EXIT_OK
+    return launch(directory, options.rest)
+    return None
