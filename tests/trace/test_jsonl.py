@@ -220,11 +220,21 @@ def test_a_broken_line_is_named_by_its_number(line: str, good: int) -> None:
 
 def test_bytes_that_are_no_text(tmp_path: Any) -> None:
     path = tmp_path / "trace.jsonl"
-    for data in (b"\xff\xfe\x00", "".join(lines()).encode() + b"\xff\xff\n"):
-        path.write_bytes(data)
-        with path.open(encoding="utf-8") as file, pytest.raises(TraceError, match="not") as error:
-            list(load(file)[1])
-        one_line(error)
+    path.write_bytes(b"\xff\xfe\x00")
+    with path.open(encoding="utf-8") as file, pytest.raises(TraceError, match="not text") as error:
+        load(file)
+    one_line(error)
+
+
+def test_bytes_that_are_no_text_further_on(tmp_path: Any) -> None:
+    path = tmp_path / "trace.jsonl"
+    events = [MaskChanged(n, n, 0, True) for n in range(1000)]  # text is decoded by the block
+    path.write_bytes("".join(lines(*events)).encode() + b"\xff\xff\n")
+    with path.open(encoding="utf-8") as file:
+        _, read_back = load(file)
+        with pytest.raises(TraceError, match=r"^after line \d+: not text$") as error:
+            list(read_back)
+    one_line(error)
 
 
 @given(event=any_event, data=st.data())

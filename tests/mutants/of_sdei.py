@@ -1,0 +1,281 @@
+"""Mistakes in the dispatcher: table cells, the order of checks, delivery, completion, profiles."""
+
+from tests.mutants.mutation import Mutation
+
+TABLE = "sdeiviz/sdei/table.py"
+CALLS = "sdeiviz/sdei/dispatcher.py"
+DELIVERY = "sdeiviz/sdei/delivery.py"
+EVENTS = "sdeiviz/sdei/events.py"
+PROFILES = "sdeiviz/sdei/profiles.py"
+
+MUTATIONS = [
+    # -- cells of the table ----------------------------------------------------
+    Mutation(
+        TABLE,
+        "Action.REGISTER: _row(U=(_OK, _R)),",
+        "Action.REGISTER: _row(U=(_OK, _R), UP=(_OK, _R)),",
+        "register while the handler still runs",
+    ),
+    Mutation(TABLE, "RR=(_OK, _ER)),", "RR=_OK),", "ENABLE in a handler does nothing"),
+    Mutation(
+        TABLE,
+        "_row(R=_OK, E=(_OK, _R), ER=(_OK, _RR), RR=_OK),",
+        "_row(E=(_OK, _R), ER=(_OK, _RR), RR=_OK),",
+        "DISABLE twice is DENIED",
+    ),
+    Mutation(TABLE, "ER=(_OK, _RR), RR=_OK)", "ER=(_OK, _R), RR=_OK)", "DISABLE stops a handler"),
+    Mutation(
+        TABLE,
+        "ER=(_PENDING, _UP), RR=(_PENDING, _UP), UP=_PENDING",
+        "ER=(_PENDING, _UP), RR=(_PENDING, _UP)",
+        "UNREGISTER again is DENIED, not PENDING",
+    ),
+    Mutation(
+        TABLE,
+        "R=(_OK, _U), E=(_OK, _U), ER=(_PENDING, _UP)",
+        "R=(_OK, _U), ER=(_PENDING, _UP)",
+        "an enabled event cannot be unregistered",
+    ),
+    Mutation(TABLE, "_row(ER=_OK, RR=_OK, UP=_OK)", "_row(ER=_OK, RR=_OK)", "CONTEXT: not in UP"),
+    Mutation(TABLE, "RR=(_OK, _R), UP=(_OK, _U)),", "RR=(_OK, _E), UP=(_OK, _U)),", "re-enables"),
+    Mutation(TABLE, "RR=(_OK, _R), UP=(_OK, _U)),", "RR=(_OK, _R), UP=(_OK, _R)),", "re-registers"),
+    Mutation(
+        TABLE,
+        "ER=(_DENIED, _UP), RR=(_DENIED, _UP), UP=_DENIED",
+        "ER=(_DENIED, _UP), RR=(_DENIED, _RR), UP=_DENIED",
+        "a reset forgets a handler that runs disabled",
+    ),
+    Mutation(
+        TABLE, "_row(E=(_OK, _ER))", "_row(R=(_OK, _RR), E=(_OK, _ER))", "disabled events delivered"
+    ),
+    # -- the calls and the order of their checks ---------------------------------
+    Mutation(
+        CALLS,
+        "_FLAGS_RESERVED: Final = MASK64 & ~0b1 | REGISTER_RELATIVE_MODE",
+        "_FLAGS_RESERVED: Final = REGISTER_RELATIVE_MODE",
+        "reserved flags accepted",
+    ),
+    Mutation(CALLS, "MASK64 & ~0b1 | REG", "MASK64 | REG", "the routing bit refused"),
+    Mutation(
+        CALLS,
+        "if handler is None or vcpu.x[4] & _FLAGS_RESERVED:",
+        "if handler is None or vcpu.x[4] & _FLAGS_RESERVED and not handler.state:",
+        "REGISTER: state before flags",
+    ),
+    Mutation(
+        CALLS,
+        "handler.entry, handler.argument = vcpu.x[2], vcpu.x[3]",
+        "handler.entry, handler.argument = vcpu.x[3], vcpu.x[2]",
+        "entry and argument swapped",
+    ),
+    Mutation(
+        CALLS,
+        "        if result is _SUCCESS:\n            handler.entry",
+        "        if result is not None:\n            handler.entry",
+        "a refused REGISTER replaces the handler",
+    ),
+    Mutation(
+        CALLS,
+        "self._number_mask = MASK64 if profile.full_width_arguments else MASK32",
+        "self._number_mask = MASK64",
+        "numbers use 64 bits",
+    ),
+    Mutation(
+        CALLS,
+        "        if not sdei.contexts:\n            return _DENIED\n",
+        "        if vcpu.x[1] < 18 and not sdei.contexts:\n            return _DENIED\n",
+        "CONTEXT: index before running",
+    ),
+    Mutation(CALLS, "if index < CONTEXT_REGISTERS else", "if index < 31 else", "CONTEXT past x17"),
+    Mutation(
+        CALLS,
+        "x[1] = x[2] = x[3] = 0",
+        "x[1] = x[2] = 0",
+        "x3 keeps what the caller had",
+    ),
+    Mutation(
+        CALLS,
+        "return 0 if info in (Info.TYPE, Info.PRIORITY) else _INVALID",
+        "return 0 if info <= Info.ROUTING_MODE else _INVALID",
+        "GET_INFO answers for routing",
+    ),
+    Mutation(
+        CALLS,
+        "result is _SUCCESS and handler.pending and not vcpu.sdei.masked:",
+        "result is _SUCCESS and handler.pending:",
+        "ENABLE asks although masked",
+    ),
+    Mutation(
+        CALLS,
+        "result is _SUCCESS and handler.pending and not vcpu.sdei.masked:",
+        "result is _SUCCESS and vcpu.sdei.pending() and not vcpu.sdei.masked:",
+        "ENABLE asks for another event",
+    ),
+    Mutation(
+        CALLS,
+        "if vcpu.sdei.pending():",
+        "if any(h.pending and h.state & 2 for h in vcpu.sdei.handlers.values()):",
+        "UNMASK asks for enabled events only",
+    ),
+    Mutation(
+        CALLS,
+        "if newly and not target.sdei.masked",
+        "if not target.sdei.masked",
+        "a second SIGNAL asks again",
+    ),
+    Mutation(
+        CALLS,
+        "        if not handler.state & 1:\n            return _INVALID\n        newly",
+        "        if not handler.state:\n            return _INVALID\n        newly",
+        "SIGNAL to a handler that is being unregistered",
+    ),
+    Mutation(
+        CALLS,
+        "if result is not _DENIED and self.profile.unregister_clears_pending:",
+        "if result is _SUCCESS and self.profile.unregister_clears_pending:",
+        "UNREGISTER in the handler keeps the pending event",
+    ),
+    Mutation(
+        CALLS,
+        "if number >> 31 and not self.profile",
+        "if number == 1 << 31 and not self.profile",
+        "only the most negative number",
+    ),
+    Mutation(
+        CALLS,
+        "return int(handler.event != SW_SIGNALED_EVENT) if",
+        "return int(handler.event == SW_SIGNALED_EVENT) if",
+        "who can be signalled, inverted",
+    ),
+    # -- raise, deliver, complete ------------------------------------------------
+    Mutation(
+        DELIVERY,
+        "if immediate and (not deliverable or sdei.pending() or sdei.contexts):",
+        "if immediate and (not deliverable or handler.pending or sdei.contexts):",
+        "immediate although another event is pending",
+    ),
+    Mutation(
+        DELIVERY,
+        "        if deliverable:\n            sdei.requested = True",
+        "        if deliverable and not sdei.contexts:\n            sdei.requested = True",
+        "no request while a handler runs",
+    ),
+    Mutation(
+        DELIVERY,
+        "        if handler.state & 4:\n            return -errno.EBUSY\n",
+        "        if handler.state & 4 and not handler.pending:\n            return -errno.EBUSY\n",
+        "cancel takes a second instance from a running handler",
+    ),
+    Mutation(
+        DELIVERY,
+        "        sdei.requested = False\n        if sdei.masked or sdei.contexts:\n",
+        "        if sdei.masked or sdei.contexts:\n",
+        "the request is never answered",
+    ),
+    Mutation(
+        DELIVERY,
+        "if sdei.masked or sdei.contexts:",
+        "if sdei.contexts:",
+        "delivered to a masked PE",
+    ),
+    Mutation(
+        DELIVERY,
+        "if sdei.masked or sdei.contexts:",
+        "if sdei.masked:",
+        "handlers interrupt handlers",
+    ),
+    Mutation(
+        DELIVERY,
+        "for handler in sdei.handlers.values():\n            if not",
+        "for handler in reversed(sdei.handlers.values()):\n            if not",
+        "event 1 before event 0",
+    ),
+    Mutation(
+        DELIVERY,
+        "            if not handler.pending:\n                continue\n",
+        "            while not handler.pending:\n                continue\n",
+        "the search never gets past an event that is not pending",
+    ),
+    Mutation(DELIVERY, "x[4:18] = _CLEARED", "x[4:17] = _CLEARED[:13]", "x17 leaks to the handler"),
+    Mutation(DELIVERY, "x[3] = saved_pstate", "x[3] = vcpu.spsr_el1", "x3 is SPSR_EL1"),
+    Mutation(
+        DELIVERY,
+        "vcpu.pstate = saved_pstate & ~pstate.MODE | HANDLER_PSTATE",
+        "vcpu.pstate = saved_pstate | HANDLER_PSTATE",
+        "the old mode shines through",
+    ),
+    Mutation(
+        DELIVERY,
+        "vcpu.pstate = saved_pstate & ~pstate.MODE | HANDLER_PSTATE",
+        "vcpu.pstate = HANDLER_PSTATE",
+        "flags lost on entry",
+    ),
+    Mutation(
+        DELIVERY,
+        'array("Q", x[:CONTEXT_REGISTERS])',
+        'array("Q", [*x[:4], *[0] * 14])',
+        "x4 to x17 not saved",
+    ),
+    Mutation(DELIVERY, "        vcpu.pc = handler.entry\n", "", "the handler is not entered"),
+    Mutation(
+        DELIVERY,
+        "        handler.pending = False\n        self.apply",
+        "        self.apply",
+        "delivered for ever",
+    ),
+    Mutation(
+        DELIVERY,
+        "        self._leave(vcpu, vcpu.x[1])",
+        "        self._leave(vcpu, vcpu.sdei.contexts[-1].x[1] if vcpu.sdei.contexts else 0)",
+        "resume address read after x1 is restored",
+    ),
+    Mutation(
+        DELIVERY,
+        "vcpu.elr_el1 = context.pc",
+        "vcpu.elr_el1 = vcpu.pc",
+        "ELR_EL1 points into the handler",
+    ),
+    Mutation(DELIVERY, "            vcpu.spsr_el1 = context.pstate\n", "", "SPSR_EL1 not written"),
+    Mutation(
+        DELIVERY,
+        "vcpu.pstate = context.pstate & ~pstate.MODE | HANDLER_PSTATE",
+        "vcpu.pstate = vcpu.pstate & ~pstate.MODE | HANDLER_PSTATE",
+        "resumed with the handler's flags",
+    ),
+    Mutation(
+        DELIVERY,
+        "            vcpu.pstate = context.pstate\n            vcpu.pc",
+        "            vcpu.pc",
+        "COMPLETE keeps the handler's PSTATE",
+    ),
+    Mutation(
+        DELIVERY,
+        "vcpu.x[:CONTEXT_REGISTERS] = context.x",
+        "vcpu.x[1:CONTEXT_REGISTERS] = context.x[1:]",
+        "COMPLETE keeps x0 as a result",
+    ),
+    Mutation(
+        DELIVERY,
+        "if self.profile.request_after_complete and sdei.pending():",
+        "if sdei.pending():",
+        "the literal profile loses nothing",
+    ),
+    # -- what is remembered, profiles --------------------------------------------
+    Mutation(
+        EVENTS,
+        '            "requested": self.requested,',
+        '            "requested": False,',
+        "a request forgotten by save",
+    ),
+    Mutation(EVENTS, "masked: bool = True", "masked: bool = False", "a new PE takes events"),
+    Mutation(
+        PROFILES, '    "keep_x4_to_x17": False,\n', "", "kvm-v7 leaves x4 to x17 to the handler"
+    ),
+    Mutation(
+        PROFILES,
+        "if type(value) is not KNOBS[name].type:",
+        "if not isinstance(value, KNOBS[name].type):",
+        "true is a number",
+    ),
+    Mutation(PROFILES, "if not equals or name not in KNOBS:", "if not equals:", "any knob will do"),
+]
