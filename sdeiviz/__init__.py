@@ -2,7 +2,7 @@
 
 >>> import sdeiviz
 >>> vm = sdeiviz.VirtualMachine("hello")
->>> vm.run().reason
+>>> vm.run().reason.value
 'power-off'
 """
 

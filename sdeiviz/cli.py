@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 from sdeiviz import __version__
 from sdeiviz.errors import Error
-from sdeiviz.trace import Record, TraceSink, events_of, load
+from sdeiviz.trace import Record, Trace, TraceSink, events_of, load
 from sdeiviz.trace.jsonl import encode, header_line
 
 EXIT_OK: Final = 0
@@ -302,7 +302,8 @@ def _selfcheck(options: argparse.Namespace) -> int:
     clocks = ["python", *(["native"] if native_clock() else [])]
     traces = []
     for clock in clocks:
-        vm = VirtualMachine("delivery", clock=clock)
+        trace = Trace()
+        vm = VirtualMachine("delivery", clock=clock, trace=trace)
         stop = vm.run(1_000_000)
         if stop.reason is not StopReason.POWER_OFF:
             print(
@@ -310,7 +311,7 @@ def _selfcheck(options: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             return EXIT_STOPPED
-        traces.append(list(vm.trace))
+        traces.append(trace)
     if traces[0] != traces[-1]:
         print("sdeiviz: the two clocks give different traces", file=sys.stderr)
         return EXIT_STOPPED
@@ -329,8 +330,7 @@ def _lab(options: argparse.Namespace) -> int:
 
     directory = Path(options.directory)
     written = copy_notebooks(directory)
-    if options.copy_only:
-        print(f"{len(written)} files copied to {directory}")
-        return EXIT_OK
-    return launch(directory, options.rest)
-    return None
+    if not options.copy_only:
+        launch(directory, options.rest)
+    print(f"{len(written)} files copied to {directory}")
+    return EXIT_OK

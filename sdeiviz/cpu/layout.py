@@ -71,7 +71,8 @@ class Layout:
 
 def x_register(number: int) -> int:
     """Return Unicorn's identifier of x0 to x30."""
-    return UC_ARM64_REG_X0 + number if number < 29 else UC_ARM64_REG_X29 + number - 29
+    identifier: int = UC_ARM64_REG_X0 + number if number < 29 else UC_ARM64_REG_X29 + number - 29
+    return identifier
 
 
 class Context:
@@ -105,7 +106,8 @@ def write_cp(uc: Uc, register: regs.CP, value: int) -> None:
 
 def read_cp(uc: Uc, register: regs.CP) -> int:
     """Read a system register."""
-    return int(uc.reg_read(UC_ARM64_REG_CP_REG, register))
+    value: int = uc.reg_read(UC_ARM64_REG_CP_REG, register)
+    return value
 
 
 def _place(

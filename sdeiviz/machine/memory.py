@@ -31,7 +31,8 @@ class GuestMemory:
     def __init__(self, size: int) -> None:
         if size <= 0 or size % PAGE or size > MAX_SIZE:
             raise GuestMemoryError(
-                f"guest memory of {size:#x} bytes: want a multiple of 4 KiB up to {MAX_SIZE >> 30} GiB"
+                f"guest memory of {size:#x} bytes: want a multiple of 4 KiB, "
+                f"up to {MAX_SIZE >> 30} GiB"
             )
         self.base = RAM_BASE
         self.size = size
@@ -48,7 +49,7 @@ class GuestMemory:
         """Told of every write from the host: offset into RAM and length."""
 
     def _range(self, key: slice) -> tuple[int, int]:
-        if not isinstance(key, slice) or key.step not in (None, 1):
+        if key.step not in (None, 1):
             raise TypeError("memory is read and written by slices: memory[ipa:ipa + n]")
         start, stop = key.start, key.stop
         if start is None or stop is None or not self.base <= start <= stop <= self.base + self.size:

@@ -1,6 +1,7 @@
 """A vCPU: a core, its SDEI state, and what the hypervisor does when the guest exits to it."""
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import MutableSequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sdeiviz.abi import esr
 from sdeiviz.abi.smccc import MASK32, MASK64, NOT_SUPPORTED
@@ -45,12 +46,12 @@ class Vcpu:
         self.number = number
         self.mpidr = number
         self.core = Core(vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock)
-        self.x = self.core.x
+        self.x = cast("MutableSequence[int]", self.core.x)
         self.sdei = VcpuSdei()
         self.timer = GenericTimer()
         self.pmu = Pmu()
         self._clock = self.core.clock.state
-        self._x0_to_x5 = self.x[:6]
+        self._x0_to_x5 = self.core.x[:6]
         self._routes = vm.hypercalls.routes
         self._open_call: tuple[int, int, int, str, int, bytes] | None = None
         self._last_exception = (0, -1)

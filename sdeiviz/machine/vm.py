@@ -30,6 +30,7 @@ from sdeiviz.machine.vcpu import REGISTERS, Vcpu
 from sdeiviz.sdei import Dispatcher, Profile
 from sdeiviz.sdei import profile as find_profile
 from sdeiviz.sdei.delivery import HostHang
+from sdeiviz.sdei.events import SdeiVcpu
 from sdeiviz.trace import (
     Console,
     HostInput,
@@ -190,7 +191,7 @@ class VirtualMachine:
         """Return (address, buffer) of RAM and of the hypervisor's own memory."""
         return [(self.memory.base, self.memory.buffer), (TABLES_BASE, self.stage2.tables)]
 
-    def _find_vcpu(self, mpidr: int) -> Vcpu | None:
+    def _find_vcpu(self, mpidr: int) -> SdeiVcpu | None:
         return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == mpidr), None)
 
     def emit(self, vcpu: Vcpu, event: Callable[..., TraceEvent], *fields: Any) -> None:
@@ -357,7 +358,7 @@ class VirtualMachine:
         self.emit(vcpu, Console, self.uart.last_line())
 
     def output_written(self, vcpu: Vcpu) -> None:
-        """The guest wrote a character: pass it on; is it what we wait for?"""
+        """Pass on a character the guest wrote; stop if it ends what is waited for."""
         if self.on_output:
             self.on_output(self.uart.output[-1])
         if self.until and self.until.search(self.uart.current_line()):

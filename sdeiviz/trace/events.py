@@ -12,7 +12,7 @@ Addresses and register values are unsigned 64-bit numbers; results are what the 
 Named tuples, not dataclasses: a hypercall emits several of them and must stay cheap.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 
 class Hypercall(NamedTuple):
@@ -232,10 +232,7 @@ TraceEvent = (
     | Stopped
 )
 
-TYPES: Final[dict[str, type[TraceEvent]]] = {
-    cls.__name__: cls
-    for cls in TraceEvent.__args__  # type: ignore[attr-defined]
-}
+TYPES: Final[dict[str, type[TraceEvent]]] = {cls.__name__: cls for cls in get_args(TraceEvent)}
 
 _SDEI_FUNCTIONS: Final = range(0xC400_0020, 0xC400_0040)
 

@@ -97,7 +97,7 @@ class Trace(Sequence[TraceEvent]):
             return self._read() == list(other)
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         return f"<Trace of {len(self)} events>"
