@@ -1,0 +1,147 @@
+"""Numbers, calls and answers in the words that every view uses.
+
+Symbol names, source lines and console output come from the guest's file and from the guest. They
+may hold anything, so each passes through `printable` before it is shown.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sdeiviz.abi import psci
+from sdeiviz.abi.sdei import Call, Result, call_of
+from sdeiviz.abi.smccc import MASK32, signed
+from sdeiviz.sdei.table import State
+
+Names = Mapping[int, str]
+"""Symbol names by address."""
+
+_ENDLESS: Final = 120
+_HIDDEN: Final = (
+    # Controls; characters that change the direction of what follows, or that have no width.
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    *(0xAD, 0x61C, 0xFEFF),
+    *range(0x200B, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    *range(0xD800, 0xE000),
+)
+_VISIBLE: Final = {
+    code: chr(0x2400 + code) if code < 0x20 else "\N{REPLACEMENT CHARACTER}" for code in _HIDDEN
+} | {0x7F: "\N{SYMBOL FOR DELETE}"}
+_KEEP_LINES: Final = {
+    code: sign for code, sign in _VISIBLE.items() if code not in (0x09, 0x0A, 0x0D)
+}
+
+
+def printable(text: str, limit: int = _ENDLESS) -> str:
+    r"""Return one line of foreign text with everything visible and of bounded length.
+
+    >>> printable("a\x1b[31mb")
+    'a␛[31mb'
+    """
+    shown = text.translate(_VISIBLE)
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def printable_lines(text: str) -> str:
+    """Return foreign text of many lines: as long as it was, all but line ends and tabs visible."""
+    return text.translate(_KEEP_LINES)
+
+
+def digits(value: int) -> str:
+    """Return a register's 16 digits.
+
+    >>> digits(0x4008_0000)
+    '0000000040080000'
+    """
+    return f"{value:016x}"
+
+
+def number(value: int) -> str:
+    """Return a small number as people say it, a larger one in hexadecimal.
+
+    >>> number(7), number(0x4008_0000)
+    ('7', '0x40080000')
+    """
+    return str(value) if value < 10 else f"{value:#x}"
+
+
+def place(address: int, names: Names) -> str:
+    """Return a symbol's name where one begins at an address, else the address."""
+    return printable(names[address], 40) if names.get(address) else f"{address:#x}"
+
+
+def duration(nanoseconds: int) -> str:
+    """Return virtual time in a unit that keeps it short.
+
+    >>> duration(37), duration(1_360), duration(2_000_000)
+    ('37 ns', '1.36 µs', '2 ms')
+    """
+    for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:.2f}".rstrip("0").rstrip(".") + f" {unit}"
+    return f"{nanoseconds} ns"
+
+
+def count(amount: int, noun: str) -> str:
+    """Return an amount with its noun.
+
+    >>> count(1, "event"), count(2, "event")
+    ('1 event', '2 events')
+    """
+    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def function_name(function: int) -> str:
+    """Return the name of the call a function identifier means.
+
+    >>> function_name(0xC400_0021), function_name(0x8400_0008), function_name(5)
+    ('EVENT_REGISTER', 'PSCI SYSTEM_OFF', 'call 0x5')
+    """
+    call = call_of(function)
+    if call is not None:
+        return f"SDEI_{call.name}" if call is Call.VERSION else call.name
+    try:
+        return f"PSCI {psci.Function(function).name}"
+    except ValueError:
+        return f"call {function & MASK32:#x}"
+
+
+def answer(call: Call | None, result: int, *, raw: bool = False) -> str:
+    """Return what x0 means after a call.
+
+    Parameters
+    ----------
+    call
+        The SDEI call, None for another one.
+    result
+        x0, unsigned.
+    raw
+        It is a register's value, however much it looks like an error (EVENT_CONTEXT).
+
+    Examples
+    --------
+    >>> answer(Call.EVENT_ENABLE, 0xFFFF_FFFF_FFFF_FFFD)
+    '-3 DENIED'
+    >>> answer(Call.EVENT_STATUS, 3)
+    '3 enabled'
+    """
+    value = signed(result)
+    if raw:
+        return f"{result:#x}"
+    if value < 0:
+        name = next((r.name for r in Result if r == value), "")
+        return f"{value} {name}".rstrip() if value > -100 else f"{result:#x}"
+    if call is Call.VERSION:
+        return f"{value >> 48 & 0x7FFF}.{value >> 32 & 0xFFFF}, vendor {value & MASK32:#x}"
+    if call is Call.EVENT_STATUS and value in set(State):
+        return f"{value} {State(value).title}"
+    if call is None or call in (
+        Call.EVENT_STATUS,
+        Call.EVENT_CONTEXT,
+        Call.EVENT_GET_INFO,
+        Call.FEATURES,
+    ):
+        return number(value)
+    return "0 SUCCESS" if value == 0 else number(value)

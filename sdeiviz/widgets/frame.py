@@ -1,0 +1,383 @@
+"""A snapshot as the small dictionaries that travel to the browser.
+
+Everything is a string or a small number: JavaScript's numbers lose the low bits of a 64-bit
+register. What is long is sent in windows that the browser joins: the log's rows, the console's
+characters and, for a large program, the listing. A step costs one message of at most
+`STEP_BYTES`, a jump one of `JUMP_BYTES`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypedDict
+
+from sdeiviz.abi import pstate
+from sdeiviz.debugger import Snapshot
+from sdeiviz.debugger.snapshot import Line
+from sdeiviz.views import context, diagram, disassembly, registers, summary, words
+from sdeiviz.views.log import SIGNS, Log, LogEntry
+
+STEP_BYTES: Final = 2000
+JUMP_BYTES: Final = 4000
+NAMES: Final = tuple(name for _, group in registers.GROUPS for name in group)
+"""Registers in the order of `Values`."""
+
+_ENVELOPE: Final = 120
+"""Bytes of an update message around its traits."""
+_MARKERS: Final = 40
+_TAIL: Final = 160
+_ROOM: Final = 24
+_NAME: Final = 40
+
+Values = str
+"""Numbers in hexadecimal without leading zeros, parted by spaces."""
+
+
+class Moment(TypedDict):
+    """Where and when."""
+
+    at: int
+    of: int
+    span: int
+    """Where the scrubber ends: a round number, so that it does not move with every step."""
+    time: str
+    pc: str
+    where: str
+    level: str
+    masked: bool
+    stopped: str
+    forked: bool
+    said: str
+    epoch: int
+    """Counts changes of the past: what the browser knew of the future is void."""
+
+
+class RegisterFrame(TypedDict):
+    """All registers, in the order of `NAMES`."""
+
+    now: Values
+    was: dict[str, str]
+    """Previous values of those that changed."""
+    says: dict[str, str]
+    """What PSTATE and its like mean."""
+
+
+class ContextFrame(TypedDict):
+    """The innermost interrupted context: PC, PSTATE, x0 to x17."""
+
+    event: int
+    deep: int
+    level: str
+    values: Values
+
+
+class EventFrame(NamedTuple):
+    """One event's handler; it travels as a list."""
+
+    event: int
+    state: int
+    pending: int
+    entry: str
+    edge: str
+    """Id of the transition it came by, in the diagram."""
+    refused: str
+    """What was refused just now, and "" otherwise."""
+
+
+class LogFrame(TypedDict):
+    """A window on the log."""
+
+    now: int
+    """Rows up to the moment shown."""
+    size: int
+    first: int
+    rows: list[list[Any]]
+    """index, kind, text, answer, effects, reason, failed."""
+
+
+class ConsoleFrame(TypedDict):
+    """The end of what the guest has written."""
+
+    length: int
+    tail: str
+
+
+class CodeFrame(TypedDict):
+    """Lines of the listing, for a program too large to be sent whole."""
+
+    rows: list[list[Any]]
+
+
+def values(numbers: Sequence[int]) -> Values:
+    """Pack numbers.
+
+    >>> values([0, 0x4008_0000])
+    '0 40080000'
+    """
+    return " ".join(f"{number:x}" for number in numbers)
+
+
+def code_row(line: Line, above: Line | None, names: words.Names) -> list[Any]:
+    """Return address, instruction, label, and source line with its text where that begins."""
+    source = disassembly.source_of(line, above)
+    row = [f"{line.address:x}", words.printable(disassembly.instruction(line, names), 60)]
+    return [*row, words.printable(line.label, _NAME), line.number if source else 0, source]
+
+
+def code_rows(lines: Sequence[Line]) -> list[list[Any]]:
+    """Return a listing as rows."""
+    names = disassembly.names(lines)
+    pairs = zip(lines, [None, *lines], strict=False)
+    return [code_row(line, above, names) for line, above in pairs]
+
+
+def log_row(entry: LogEntry) -> list[Any]:
+    """Return an entry as a row."""
+    effects = "; ".join(entry.effects)
+    row = [
+        entry.index,
+        entry.kind,
+        entry.text,
+        entry.answer,
+        effects,
+        entry.reason,
+        int(entry.failed),
+    ]
+    while row[-1] in ("", 0):
+        row.pop()
+    return row
+
+
+def span(total: int) -> int:
+    """Return the next round number: 1, 2 or 5 times a power of ten.
+
+    >>> span(0), span(101), span(3465)
+    (100, 200, 5000)
+    """
+    power = 100
+    while True:
+        for size in (power, 2 * power, 5 * power):
+            if size >= total:
+                return size
+        power *= 10
+
+
+def markers(moments: Sequence[tuple[int, str]], extent: int) -> str:
+    """Return the scrubber's marks: a letter and a base-36 index each, at most one for each place.
+
+    >>> markers([(4, "call"), (71, "deliver")], 100)
+    'c4 d1z'
+    """
+    chosen: dict[int, tuple[int, str]] = {}
+    rank = {kind: n for n, kind in enumerate(_TELLING)}
+    for index, kind in moments:
+        slot = index * _MARKERS // (extent + 1)
+        held = chosen.get(slot)
+        if held is None or rank[kind] < rank[held[1]]:
+            chosen[slot] = (index, kind)
+    return " ".join(f"{_LETTERS[kind]}{_base36(index)}" for index, kind in chosen.values())
+
+
+_TELLING: Final = ("defect", "stop", "deliver", "complete", "input", "raise", "mask", "call")
+_LETTERS: Final = {kind: "x" if kind == "defect" else kind[0] for kind in _TELLING} | {
+    "complete": "o"
+}
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while True:
+        number, digit = divmod(number, 36)
+        text = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + text
+        if not number:
+            return text
+
+
+def size(value: Any) -> int:
+    """Return how many bytes a value takes on the way."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+class Packer:
+    """Turns snapshots of one session into frames.
+
+    Parameters
+    ----------
+    program
+        The whole listing, or None for a large program.
+    """
+
+    def __init__(self, program: Sequence[Line] | None) -> None:
+        self.program = code_rows(program) if program is not None else None
+        self._labels = {line.address: line.label for line in program or () if line.label}
+        self.log = Log(self._labels)
+        self.epoch = 0
+        self._known = {line.address: line.word for line in program or ()}
+        self._log_frame: tuple[Any, LogFrame] | None = None
+
+    def fork(self) -> None:
+        """Forget what was known of the future: it has been changed."""
+        self.epoch += 1
+        self.log = Log(self._labels, self.log.events)
+
+    def pack(
+        self, snapshot: Snapshot, moments: Sequence[tuple[int, str]], budget: int
+    ) -> dict[str, Any]:
+        """Return the value of every trait at a moment.
+
+        Parameters
+        ----------
+        moments
+            All SDEI moments recorded, as (index, kind).
+        budget
+            Bytes that all of them may take together, where everything changed.
+        """
+        log, now = self.log, snapshot.now
+        log.events = tuple(handler.event for handler in snapshot.handlers)
+        log.follow(snapshot.trace)
+        extent = span(snapshot.total)
+        traits: dict[str, Any] = {
+            "moment": self._moment(snapshot, extent),
+            "registers": _registers(snapshot),
+            "context": _context(snapshot),
+            "events": [self._event(diagram.lit(h, log, now), h.entry) for h in snapshot.handlers],
+            "markers": markers(moments, extent),
+            "console": console_frame(snapshot.console, _TAIL),
+            "breakpoints": values(snapshot.breakpoints),
+        }
+        left = budget - _ENVELOPE - size(traits)
+        code = self._code_window(snapshot, left // 2)
+        if code is not None:
+            traits["code"] = code
+            left -= size(code) + 10
+        traits["log"] = self._log(log.count(now), left)
+        return traits
+
+    def _log(self, now: int, budget: int) -> LogFrame:
+        """Return the window on the log; the same as before where the log is."""
+        key = (self.epoch, now, len(self.log.entries))
+        if self._log_frame is None or self._log_frame[0] != key:
+            self._log_frame = key, self.log_window(now, budget)
+        return self._log_frame[1]
+
+    def log_window(self, now: int, budget: int) -> LogFrame:
+        """Return rows up to the moment and some after it, as the budget allows; at least one."""
+        entries = self.log.entries
+        rows: list[list[Any]] = []
+        first = now
+        left = budget - 60
+        while first > 0 and now - first < _ROOM:
+            row = log_row(entries[first - 1])
+            left -= size(row) + 1
+            if rows and left < 0:
+                break
+            rows.insert(0, row)
+            first -= 1
+        for entry in entries[now : now + _ROOM]:
+            row = log_row(entry)
+            left -= size(row) + 1
+            if left < 0:
+                break
+            rows.append(row)
+        return {"now": now, "size": len(entries), "first": first, "rows": rows}
+
+    def log_rows(self, now: int, first: int, rows: int = 60) -> LogFrame:
+        """Return rows that the reader scrolled to."""
+        entries = self.log.entries
+        first = max(0, min(first, len(entries)))
+        window = [log_row(entry) for entry in entries[first : first + rows]]
+        return {"now": now, "size": len(entries), "first": first, "rows": window}
+
+    def _moment(self, snapshot: Snapshot, extent: int) -> Moment:
+        said = summary.sentence(snapshot, self.log.last(snapshot.now))
+        return {
+            "at": snapshot.index,
+            "of": snapshot.total,
+            "span": extent,
+            "time": words.duration(snapshot.time),
+            "pc": f"{snapshot.registers.pc:x}",
+            "where": words.printable(snapshot.symbol, _NAME),
+            "level": pstate.mode_name(snapshot.registers.pstate),
+            "masked": snapshot.masked,
+            "stopped": words.printable(snapshot.stopped),
+            "forked": snapshot.forked,
+            "said": words.printable(said, 160),
+            "epoch": self.epoch,
+        }
+
+    def _event(self, now: diagram.Lit, entry: int) -> EventFrame:
+        return EventFrame(
+            now.event,
+            int(now.state),
+            int(now.pending),
+            words.place(entry, self._labels) if entry else "",
+            diagram.edge_id(*now.taken) if now.taken else "",
+            now.refused.value if now.refused else "",
+        )
+
+    def _code_window(self, snapshot: Snapshot, budget: int) -> CodeFrame | None:
+        """Return lines around PC, nearest first; None where the browser has those next to it."""
+        listing = snapshot.listing
+        at = next((n for n, line in enumerate(listing) if line.address == snapshot.registers.pc), 0)
+        near = listing[max(0, at - 1) : at + 4]
+        if all(self._known.get(line.address) == line.word for line in near):
+            return None
+        rows = code_rows(listing)
+        chosen: list[int] = []
+        left = budget - 30
+        for n in _outward(at, len(rows)):
+            left -= size(rows[n]) + 1
+            if chosen and left < 0:
+                break
+            chosen.append(n)
+        self._known |= {listing[n].address: listing[n].word for n in chosen}
+        return {"rows": [rows[n] for n in sorted(chosen)]}
+
+    def code_again(self, snapshot: Snapshot) -> CodeFrame:
+        """Return all lines around PC, for a browser that has lost them."""
+        self._known |= {line.address: line.word for line in snapshot.listing}
+        return {"rows": code_rows(snapshot.listing)}
+
+
+def _outward(at: int, length: int) -> Iterator[int]:
+    """Yield positions from one outward, two ahead for each one behind."""
+    ahead, behind = at, at - 1
+    while ahead < length or behind >= 0:
+        yield from range(ahead, min(ahead + 2, length))
+        ahead += 2
+        if behind >= 0:
+            yield behind
+            behind -= 1
+
+
+def _registers(snapshot: Snapshot) -> RegisterFrame:
+    now = registers.values(snapshot.registers)
+    says = {
+        name: registers.meaning(name, now[name])
+        for name in ("pstate", "spsr_el1", "esr_el1")
+        if now[name]
+    }
+    was = {name: f"{old:x}" for name, old in registers.changes(snapshot).items()}
+    return {"now": values([now[name] for name in NAMES]), "was": was, "says": says}
+
+
+def _context(snapshot: Snapshot) -> ContextFrame | None:
+    held = context.innermost(snapshot)
+    if held is None:
+        return None
+    return {
+        "event": held.event,
+        "deep": len(snapshot.contexts),
+        "level": pstate.describe(held.pstate),
+        "values": values([held.pc, held.pstate, *held.x]),
+    }
+
+
+def console_frame(written: str, limit: int) -> ConsoleFrame:
+    """Return the end of the console, at most `limit` characters."""
+    return {"length": len(written), "tail": words.printable_lines(written[-limit:])}
+
+
+def signs() -> dict[str, str]:
+    """Return the sign of every kind of entry and of every letter in `markers`."""
+    letters = {_LETTERS[kind]: SIGNS[kind] for kind in _TELLING}
+    return dict(SIGNS) | letters
