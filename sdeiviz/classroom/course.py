@@ -1,0 +1,310 @@
+"""The questions of the notebooks, each with the experiment that settles it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from sdeiviz.abi.sdei import Call
+from sdeiviz.classroom.prediction import Choice, Clue, Debugger, Question
+from sdeiviz.debugger import Snapshot
+from sdeiviz.errors import Error
+from sdeiviz.sdei import profile
+from sdeiviz.sdei.table import Action, State
+from sdeiviz.trace import (
+    Console,
+    EventCompleted,
+    EventDelivered,
+    EventRaised,
+    HandlerStateChanged,
+    HostInputResult,
+    HypercallResult,
+)
+
+NO_SECOND_LOOK: Final = profile("kvm-v7").set("request_after_complete=off")
+"""The series with one defect as it was posted, D2, and the rest mended."""
+
+
+def to_the_end(debugger: Debugger) -> None:
+    """Run until the guest switches its machine off, past any breakpoint."""
+    while not debugger.snapshot().stopped:
+        debugger.run()
+
+
+def forward_until(debugger: Debugger, reached: Callable[[Snapshot], bool]) -> None:
+    """Go from one SDEI moment to the next, from the start, until something is so."""
+    debugger.start()
+    while not reached(debugger.snapshot()):
+        if debugger.snapshot().stopped:
+            raise Error("the guest stopped before that moment: make a new debugger")
+        debugger.next_sdei()
+
+
+def inject_while_masked(debugger: Debugger) -> None:
+    """Raise event 0 once it is enabled, the PE still being masked; then let the guest go on."""
+    forward_until(debugger, lambda now: now.handlers[0].state is State.ENABLED)
+    _inject_once(debugger)
+    to_the_end(debugger)
+
+
+def inject_into_handler(debugger: Debugger) -> None:
+    """Raise event 0 once its handler has been entered; then let the guest go on."""
+    forward_until(debugger, lambda now: bool(now.contexts))
+    _inject_once(debugger)
+    to_the_end(debugger)
+
+
+def _inject_once(debugger: Debugger) -> None:
+    # The debugger may have made the experiment before: then its recording injects here.
+    if not debugger.snapshot().handlers[0].pending:
+        debugger.inject_event(0)
+
+
+def _answered(call: Call, nth: int = 0) -> Clue:
+    return Clue(HypercallResult, {"function": call.function}, nth)
+
+
+_DELIVERED: Final = Clue(EventDelivered)
+_COMPLETED: Final = Clue(EventCompleted)
+
+SECOND_CALL: Final = Question(
+    "The guest is about to run its second HVC. What is different in the guest one step later?",
+    "registration",
+    to_the_end,
+    (
+        Choice(
+            "PC is in the guest's own exception vectors, which look up what the call wants.",
+            "Compare PC with the address of the HVC. An exception that the guest took itself would "
+            "also have left a return address in ELR_EL1.",
+            _answered(Call.FEATURES),
+            "the guest answers its own HVC",
+        ),
+        Choice(
+            "PC is one instruction on, and x0 holds the answer. All other registers are the same.",
+            "Look at x1 to x3, just before and just after. One of them held more than zero.",
+            _answered(Call.FEATURES),
+            "only x0 belongs to a call",
+        ),
+        Choice(
+            "PC is one instruction on, x0 holds the answer, x1 to x3 are zero.",
+            "The hypervisor writes x0 to x3 and moves PC past the HVC. It leaves the rest alone.",
+            _answered(Call.FEATURES),
+        ),
+        Choice(
+            "PC is one instruction on, and x0 to x17 hold whatever the hypervisor left in them.",
+            "Look at x4. The hypervisor used registers of its own; did it leave its own values?",
+            _answered(Call.FEATURES),
+            "a hypercall tramples registers as a function call does",
+        ),
+        Choice(
+            "Only PC moved. The hypervisor has the request and will answer some instructions on.",
+            "Look at x0 at this moment, and at the row of the call log. They have the same index.",
+            _answered(Call.FEATURES),
+            "a hypercall is a message that is answered later",
+        ),
+    ),
+)
+"""00: what an HVC does to the caller."""
+
+MASKED: Final = Question(
+    "Event 0 is enabled, the PE is still masked. The host raises event 0 now. What happens?",
+    "registration",
+    inject_while_masked,
+    (
+        Choice(
+            "The handler runs at once.",
+            "At this moment the host has raised the event. Look at PC, and at the word beside the "
+            "event's state.",
+            Clue(EventRaised),
+            "an enabled event is a deliverable event",
+        ),
+        Choice(
+            "The host is told -EBUSY, since the PE takes no events.",
+            "The log shows what the host was told. It asked for the event to be raised, not for it "
+            "to be delivered at once.",
+            Clue(HostInputResult),
+            "a masked PE turns events away",
+        ),
+        Choice(
+            "It is lost. The guest can ask for it again after PE_UNMASK.",
+            "Nobody raised the event again. Look at what the log says right after PE_UNMASK.",
+            _DELIVERED,
+            "a masked PE drops events",
+        ),
+        Choice(
+            "It waits, and the handler runs as soon as PE_UNMASK has been answered.",
+            "Raised means pending. Enabled and unmasked were the two conditions left, and the "
+            "second became true in this call.",
+            _DELIVERED,
+        ),
+        Choice(
+            "It waits until the guest clears the interrupt masks D, A, I and F in PSTATE.",
+            "Look at the interrupted PSTATE, and whether these four letters are capitals: then "
+            "those masks were set when the event came.",
+            _DELIVERED,
+            "the mask of a PE is PSTATE.DAIF",
+        ),
+    ),
+)
+"""01: pending, enabled, unmasked."""
+
+REFUSED: Final = Question(
+    "Event 0 is unregistered again. The guest calls EVENT_ENABLE for it. What follows?",
+    "registration",
+    to_the_end,
+    (
+        Choice(
+            "SUCCESS: the event will be enabled once it has a handler.",
+            "Look at x0 and at the state diagram. Enabled without registered is none of the six "
+            "states.",
+            _answered(Call.EVENT_ENABLE, 1),
+            "enabling is a switch of its own",
+        ),
+        Choice(
+            "DENIED: the number is good, the state is wrong.",
+            "The call changes nothing, and the guest goes on with the error in x0.",
+            _answered(Call.EVENT_ENABLE, 1),
+        ),
+        Choice(
+            "INVALID_PARAMETERS: there is no such event while nobody has registered it.",
+            "Here the guest asked for the status of the same unregistered event. Was the number "
+            "refused?",
+            _answered(Call.EVENT_STATUS),
+            "an event exists only while it is registered",
+        ),
+        Choice(
+            "An exception: the hypervisor does not let the guest go on after a wrong call.",
+            "Some instructions later the guest has printed a line about it. Who ran those?",
+            Clue(Console, {"text": "SDEI_EVENT_ENABLE = DENIED"}),
+            "a refused call is a fault",
+        ),
+    ),
+)
+"""01: a call in the wrong state."""
+
+SIGNALLED: Final = Question(
+    "The guest is about to signal event 0 to itself. Where is it one step later?",
+    "delivery",
+    to_the_end,
+    (
+        Choice(
+            "Right after the HVC. The handler runs at some later, more convenient point.",
+            "PC is not after the HVC. The call and the delivery have the same index in the log.",
+            _DELIVERED,
+            "an event waits until the guest has time",
+        ),
+        Choice(
+            "In the handler. The call is still open and returns when the handler has finished.",
+            "Look at the interrupted x0 and PC. Is the answer there already, and which instruction "
+            "comes next?",
+            _answered(Call.EVENT_SIGNAL),
+            "signalling calls the handler like a function",
+        ),
+        Choice(
+            "At the entry for IRQ in the guest's vector table.",
+            "Compare PC with the entry that EVENT_REGISTER was given. ELR_EL1, which any exception "
+            "to EL1 would have written, still holds zero.",
+            _DELIVERED,
+            "an event is an interrupt with a number",
+        ),
+        Choice(
+            "Right after the HVC, and there it stays: PSTATE has D, A, I and F set.",
+            "Look at the interrupted PSTATE. All four masks were set, and PC is in the handler.",
+            _DELIVERED,
+            "PSTATE.DAIF holds events back",
+        ),
+        Choice(
+            "At the first instruction of the handler. The call is answered, and was interrupted "
+            "right after.",
+            "First the call was finished: x0 = 0 and PC after the HVC. That is what was saved. "
+            "Then the handler was entered.",
+            _DELIVERED,
+        ),
+    ),
+)
+"""02: signal, then delivery."""
+
+ZEROED: Final = Question(
+    "x4 held 0x1234 when the event came. What is in x4 at the first instruction of the handler, "
+    "and what when the interrupted code goes on after EVENT_COMPLETE?",
+    "delivery",
+    to_the_end,
+    (
+        Choice(
+            "0x1234, then 0x1234: delivery leaves x4 alone.",
+            "That is what the specification asks for. Look at the live x4 beside the interrupted "
+            "one.",
+            _DELIVERED,
+            "the series keeps x4 to x17 as the specification says",
+        ),
+        Choice(
+            "0, then 0: what was in it is gone.",
+            "Here the handler has completed. Look at x4, and step back and forth over this moment.",
+            _COMPLETED,
+            "a register that is cleared is lost",
+        ),
+        Choice(
+            "0, then 0x1234: the hypervisor kept a copy and puts it back.",
+            "The copy was made before x4 was cleared, and COMPLETE writes it back.",
+            _COMPLETED,
+        ),
+        Choice(
+            "0, then 0x1234, but only because this handler loads x4 from its stack at the end.",
+            "Step back once: what did the handler load into x4, just before this call?",
+            _COMPLETED,
+            "the handler must restore x0 to x17",
+        ),
+    ),
+)
+"""02: saved, cleared, restored."""
+
+LOST: Final = Question(
+    "The handler runs, and the host raises event 0 once more. What becomes of this second event?",
+    "delivery",
+    inject_into_handler,
+    (
+        Choice(
+            "It interrupts the handler, which starts again from its first instruction.",
+            "Look at the interrupted context at this moment: is it still the first one?",
+            Clue(EventRaised, {"source": "inject"}),
+            "handlers of one event nest",
+        ),
+        Choice(
+            "The host is told -EBUSY, because the handler is running.",
+            "The log has what the host was told. That error is for an immediate injection, which "
+            "this was not.",
+            Clue(HostInputResult),
+            "a running handler turns events away",
+        ),
+        Choice(
+            "It is delivered right after EVENT_COMPLETE.",
+            "It should be. Look at PC and at the event's state: enabled, the PE unmasked, pending, "
+            "and nobody looks.",
+            _COMPLETED,
+            "completing always looks for what is pending",
+        ),
+        Choice(
+            "It stays pending after EVENT_COMPLETE, and EVENT_UNREGISTER throws it away.",
+            "Nothing asked for a delivery between the two calls. The second handler never hears of "
+            "it.",
+            Clue(HandlerStateChanged, {"action": Action.UNREGISTER.value}),
+        ),
+        Choice(
+            "It is counted. The next EVENT_SIGNAL makes the handler run twice.",
+            "This is the last completion of the whole run. How often was the event raised, and how "
+            "often delivered?",
+            Clue(EventCompleted, nth=1),
+            "raised events queue up",
+        ),
+    ),
+    NO_SECOND_LOOK,
+)
+"""02: an event that gets lost (defect D2)."""
+
+QUESTIONS: Final = {
+    "second-call": SECOND_CALL,
+    "masked": MASKED,
+    "refused": REFUSED,
+    "signalled": SIGNALLED,
+    "zeroed": ZEROED,
+    "lost": LOST,
+}
+"""All of them by name, in the order of the course."""
