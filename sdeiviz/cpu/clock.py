@@ -21,6 +21,8 @@ from unicorn import UC_HOOK_BLOCK, UC_HOOK_INSN
 from unicorn.arm64_const import UC_ARM64_INS_MRS, UC_ARM64_INS_MSR
 from unicorn.unicorn_py3.unicorn import uclib
 
+from sdeiviz.errors import Error
+
 # Words of a clock's state, which the hook and the core share.
 INDEX: Final = 0
 TARGET: Final = 1
@@ -144,14 +146,19 @@ class Clock:
     ----------
     kind
         "native" (needs llvmlite), "python", or None for the best there is.
+
+    Raises
+    ------
+    sdeiviz.Error
+        There is no such clock here.
     """
 
     def __init__(self, kind: str | None = None) -> None:
         native = native_clock() if kind != "python" else None
         if kind not in (None, "native", "python"):
-            raise ValueError(f"clock is 'native' or 'python', not {kind!r}")
+            raise Error(f"no clock {kind!r}: choose 'native' or 'python'")
         if kind == "native" and native is None:
-            raise ValueError(
+            raise Error(
                 "the native clock needs llvmlite: pip install llvmlite, or take clock='python'"
             )
         self.kind = "native" if native else "python"

@@ -31,6 +31,11 @@ _HVC: Final = 11
 
 _WFI: Final = 0xD503_207F
 _NEVER: Final = 0xFFFF_FFFF_FFFF_FFFF
+_AARCH32: Final = (
+    "the guest went to AArch32 at EL0, which is not supported; build all of it for AArch64"
+)
+_SMALLEST_PAGE: Final = 1024
+"""Where Unicorn may cut a block for a page's end: it keeps to the smallest pages of Arm."""
 _SHORT_RUN: Final = 20_000
 """Instructions that need no watchdog: they take a few milliseconds at worst."""
 
@@ -54,8 +59,9 @@ class End(Enum):
 class ExitHandler(Protocol):
     """The hypervisor's side of an exit. Registers are the guest's then, and may be changed.
 
-    PC stands after an HVC, and on every other instruction that exits. An exit that completes its
-    instruction calls `Core.retire`; one that does not lets the guest repeat it.
+    PC stands after an HVC, and on every other instruction that exits. An HVC and an exception are
+    counted; another exit that completes its instruction calls `Core.retire`, and one that does not
+    lets the guest repeat it.
     """
 
     def hypercall(self) -> None:
@@ -164,8 +170,10 @@ class Core:
         self._end: End | None = None
         self._error: BaseException | None = None
         self._breakpoints: dict[int, int] = {}
-        self._start_index = 0
+        self.standing_at = -1
+        """No breakpoint stops at this index: that is where we come from."""
         self._until = _NEVER
+        self._exact = (0, 0)
         self._plain = False
         self.clock.attach(self._handle, self._on_counter_read, self._on_counter_write)
         self._exception_hook = _ExceptionHook(self._on_exception)
@@ -245,6 +253,16 @@ class Core:
         write_cp(self._uc, regs.PMUSERENR_EL0, value)
         self._pull()
 
+    def write_system(self, name: str, value: int) -> None:
+        """Set a system register as an MSR does: only the bits that exist, and with its effects."""
+        if name == _bank(self._mode[0]):
+            self._sp[0] = value
+            return
+        self._push()
+        write_cp(self._uc, regs.EL1_REGISTERS[name], value)
+        self._pull()
+        self.flush_tlb()
+
     def settle_registers(self) -> None:
         """Make changed system registers take effect: translation and the core's cached mode."""
         self._rebuild_flags()
@@ -305,10 +323,14 @@ class Core:
             if 0 < left <= size:
                 state[clk.INDEX] -= left >> 2
 
-    def retire(self) -> None:
-        """Complete the instruction that exited: step over it and count it."""
-        self._pc[0] += 4
+    def count(self) -> None:
+        """Count the instruction that exited: it ends here."""
         self._state[clk.INDEX] += 1
+
+    def retire(self) -> None:
+        """Complete the instruction that exited: count it and step over it."""
+        self.count()
+        self._pc[0] = self._pc[0] + 4 & _NEVER
 
     # -- running
 
@@ -325,7 +347,6 @@ class Core:
         state = self._state
         state[clk.INTERRUPT] = 0
         self._end = None
-        self._start_index = state[clk.INDEX]
         if target - state[clk.INDEX] <= _SHORT_RUN:
             return self._run(target)
         watchdog = threading.Timer(seconds, self.interrupt)
@@ -342,7 +363,7 @@ class Core:
         while state[clk.INDEX] < target:
             if state[clk.INTERRUPT]:
                 return End.SLICE
-            if target - state[clk.INDEX] == 1:
+            if target - state[clk.INDEX] == 1 and (self._pc[0] + 4) % _SMALLEST_PAGE:
                 self._run_exactly(self._pc[0], 4)
             else:
                 self._start(self._pc[0], _NEVER)
@@ -360,15 +381,18 @@ class Core:
         """Run the first `size` bytes of a block and no more.
 
         An address to stop at is only looked at while a block is translated, so what is cached
-        there has to go, before and after.
+        there has to go, before and after. The end never lies on a page's end: there Unicorn looks
+        at both pages, and the guest may have left the one it comes from for good.
         """
-        self._forget(start, size)
+        self._exact = (start, start + size)
+        self._forget_exact()
         self._start(start, start + size)
-        self._forget(start, size)
+        self._forget_exact()
 
-    def _forget(self, start: int, size: int) -> None:
+    def _forget_exact(self) -> None:
+        """Remove the cached blocks of an exact run, while its addresses mean the same."""
         try:
-            self._uc.ctl_remove_cache(start, start + size)
+            self._uc.ctl_remove_cache(*self._exact)
         except UcError:
             pass  # nothing can be translated there: the fetch will fault
 
@@ -389,6 +413,8 @@ class Core:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+        if not self._aarch64[0]:
+            raise CoreError(_AARCH32)
         if status:
             raise CoreError(f"the core stopped with Unicorn error {status} at PC {self.pc:#x}")
 
@@ -416,8 +442,15 @@ class Core:
                 # One exit is enough for an exact run: from here the address to stop at could be
                 # reached by a branch.
                 uclib.uc_emu_stop(self._handle)
+                if number != _INSTRUCTION_ABORT:
+                    # Now, since at EL1 these addresses may lead nowhere, and the block stay.
+                    self._forget_exact()
                 if number == _UNDEFINED and self._reached_end():
                     return
+            if number == _INSTRUCTION_ABORT:
+                # No block begins here: the last one ran to its end, also where that led back
+                # into it (an ERET to EL0).
+                self._state[clk.LAST_SIZE] = 0
             self._settle()
             if number == _HVC:
                 self._handler.hypercall()
@@ -450,9 +483,7 @@ class Core:
         syndrome = self._syndrome[0]
         address = self._fault_address[0]
         if not self._aarch64[0]:
-            raise CoreError(
-                "the guest runs AArch32 code at EL0, which is not supported; build it for AArch64"
-            )
+            raise CoreError(_AARCH32)
         if self._target_el[0] == 2:
             if number in (_INSTRUCTION_ABORT, _DATA_ABORT):
                 ipa = self._hpfar[0] >> 4 << 12 | address & 0xFFF
@@ -460,10 +491,8 @@ class Core:
             else:
                 self._handler.trap(syndrome)
         else:
-            if number == _SVC:
-                self._state[clk.INDEX] -= (
-                    1  # counted with its block, and once more when the exception is taken
-                )
+            if number != _SVC:  # which ends its block, and was counted with it
+                self.count()
             has_address = number in (_INSTRUCTION_ABORT, _DATA_ABORT)
             self._handler.guest_exception(syndrome, address if has_address else None, self._pc[0])
 
@@ -491,8 +520,7 @@ class Core:
         system["elr_el1"][0] = pc
         system["spsr_el1"][0] = interrupted
         self.pstate = interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H
-        self._pc[0] = vector = system["vbar_el1"][0] + offset
-        self._state[clk.INDEX] += 1
+        self._pc[0] = vector = system["vbar_el1"][0] + offset & _NEVER
         return vector
 
     def _on_counter_read(self, uc: Any, number: int, register: int, user_data: Any) -> int:
@@ -550,7 +578,8 @@ class Core:
     def _on_breakpoint(self, uc: Any, address: int, size: int, user_data: Any) -> None:
         state = self._state
         here = state[clk.INDEX] - ((state[clk.LAST_START] + state[clk.LAST_SIZE] - address) >> 2)
-        if here != self._start_index:  # else we are standing on it already
+        if here != self.standing_at:
+            self.standing_at = here
             self._end = End.BREAKPOINT
             uclib.uc_emu_stop(self._handle)
 

@@ -146,6 +146,8 @@ class Recording:
         ------
         RecordingError
             The index lies outside the recording.
+        KeyboardInterrupt
+            `VirtualMachine.request_stop` was called; the machine is somewhere before the index.
         """
         if not 0 <= index <= self.end:
             raise RecordingError(f"no index {index} in this recording: it has 0 to {self.end}")
@@ -154,6 +156,8 @@ class Recording:
         self._apply_due()
         while self.index < index:
             stop = self._replay_slice(index)
+            if stop and stop.reason is StopReason.INTERRUPTED:
+                raise KeyboardInterrupt
             if stop and stop.reason.final:
                 raise RecordingError(
                     f"replay left the recording at index {self.index}: {stop.detail}"
@@ -166,12 +170,14 @@ class Recording:
 
         In the past this begins another history.
         """
+        happened: list[Record] = []
+        self.vm.trace = happened
+        result = getattr(self.vm, method)(*arguments, **options)
         if not self.at_end:
             self._cut()
-        action = Input(self.index, method, arguments, options)
-        self.vm.trace = self.trace
-        result = getattr(self.vm, method)(*arguments, **options)
-        self.inputs.append(action)
+        for record in happened:
+            self.trace.append(record)
+        self.inputs.append(Input(self.index, method, arguments, options))
         self._applied += 1
         return result
 

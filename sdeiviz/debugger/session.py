@@ -1,6 +1,8 @@
 """A debugging session: the commands of a debugger over a recording."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,6 +78,7 @@ class Session:
         self._previous: Registers | None = None
         self._moments: list[tuple[int, str]] = []
         self._moments_of = 0
+        self._stand()
 
     # -- where it is
 
@@ -108,10 +111,10 @@ class Session:
 
     def step(self, count: int = 1) -> None:
         """Execute `count` instructions; an instruction that takes an exception counts as one."""
-        self._moving()
         target = self.index + count
-        while self.index < target and self._recording.advance(target) is None:
-            pass
+        with self._command():
+            while self.index < target and self._recording.advance(target) is None:
+                pass
 
     def step_back(self, count: int = 1) -> None:
         """Go back by `count` instructions, to the start at most."""
@@ -125,8 +128,8 @@ class Session:
         RecordingError
             Nothing is recorded there.
         """
-        self._moving()
-        self._recording.goto(index)
+        with self._command():
+            self._recording.goto(index)
 
     def start(self) -> None:
         """Go to the first instruction."""
@@ -138,18 +141,15 @@ class Session:
         Runs on where nothing is recorded yet; returns what stopped the machine, None where the
         moment was reached.
         """
-        self._moving()
-        after = bisect_right(self.moments(), self.index, key=lambda moment: moment[0])
-        for index, kind in self.moments()[after:]:
-            if kind not in ("stop", "input"):
-                self._recording.goto(index)
-                return None
-        self._recording.goto(self.total)
-        with self._vm.interruptible() as interrupted:
+        with self._command():
+            after = bisect_right(self.moments(), self.index, key=lambda moment: moment[0])
+            for index, kind in self.moments()[after:]:
+                if kind not in ("stop", "input"):
+                    self._recording.goto(index)
+                    return None
+            self._recording.goto(self.total)
             while (stop := self._recording.advance(FOREVER, until_sdei=True)) is None:
                 pass
-        if interrupted:
-            raise KeyboardInterrupt
         return None if stop.reason is StopReason.MOMENT else stop
 
     def previous_sdei(self) -> None:
@@ -168,31 +168,31 @@ class Session:
 
     def run(self, instructions: int | None = None) -> Stop:
         """Go on to a breakpoint, the machine's end, `request_stop`, or so many instructions."""
-        self._moving()
         target = FOREVER if instructions is None else self.index + instructions
-        with self._vm.interruptible() as interrupted:
+        with self._command():
             while (stop := self._advance(target)) is None:
                 pass
-        if interrupted:
-            raise KeyboardInterrupt
         return stop
 
     def run_slice(self) -> Stop | None:
         """Go on as `run` does for some 30 ms of host time; None while there is more."""
-        return self._advance(FOREVER)
+        stop = self._advance(FOREVER)
+        if stop is not None:
+            self._stand()
+        return stop
 
     def run_back(self) -> bool:
         """Go back to when a breakpoint was last reached; else to the start, and return False."""
-        self._moving()
-        limit = self.index - 1
         recording = self._recording
-        for keyframe in reversed([k for k in recording.keyframes if k.index <= limit]):
-            hits = self._breakpoint_hits(keyframe.index, limit)
-            if hits:
-                recording.goto(hits[-1])
-                return True
-            limit = keyframe.index - 1
-        recording.goto(0)
+        limit = self.index - 1
+        with self._command():
+            for keyframe in reversed([k for k in recording.keyframes if k.index <= limit]):
+                hits = self._breakpoint_hits(keyframe.index, limit)
+                if hits:
+                    recording.goto(hits[-1])
+                    return True
+                limit = keyframe.index - 1
+            recording.goto(0)
         return False
 
     def _breakpoint_hits(self, start: int, end: int) -> list[int]:
@@ -200,10 +200,13 @@ class Session:
         recording = self._recording
         recording.goto(start)
         hits = [start] if self._vm.vcpus[0].pc in self._breakpoints else []
+        self._stand()
         self._arm(True)
         try:
             while self.index < end:
                 stop = recording.advance(end)
+                if stop is not None and stop.reason is StopReason.INTERRUPTED:
+                    raise KeyboardInterrupt
                 if stop is not None and stop.reason is StopReason.BREAKPOINT:
                     hits.append(self.index)
         finally:
@@ -218,6 +221,22 @@ class Session:
             return self._recording.advance(target)
         finally:
             self._arm(False)
+
+    @contextmanager
+    def _command(self) -> Iterator[None]:
+        """Surround a move: what it changes is marked, and Ctrl-C ends it between instructions."""
+        self._moving()
+        try:
+            with self._vm.interruptible() as interrupted:
+                yield
+        finally:
+            self._stand()
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _stand(self) -> None:
+        """Let a breakpoint here not stop what goes on from here."""
+        self._vm.vcpus[0].core.standing_at = self.index
 
     def request_stop(self) -> None:
         """Make `run` come back soon; also from another thread."""

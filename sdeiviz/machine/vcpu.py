@@ -120,9 +120,10 @@ class Vcpu:
         """
         if name not in REGISTERS:
             raise KeyError(name)
-        setattr(self, name, value & MASK64)
         if name in EL1_REGISTERS:
-            self.core.settle_registers()
+            self.core.write_system(name, value & MASK64)
+        else:
+            setattr(self, name, value & MASK64)
 
     # -- exits
 
@@ -143,10 +144,10 @@ class Vcpu:
                 self.vm.trace.append((QuietCall, *call, result))
             elif result is not None:
                 self.vm.emit(self, HypercallResult, hypercall(*call).function, result)
-            if self.sdei.requested:
-                self.enter()
         except HostHang as hang:
             self.vm.stop_for_defect(self, str(hang))
+        if self.sdei.requested:
+            self.enter()
 
     def close_call(self) -> None:
         """Put the call being answered into the trace: something else happens meanwhile."""
@@ -156,8 +157,13 @@ class Vcpu:
 
     def enter(self) -> None:
         """Answer KVM_REQ_SDEI, as KVM does before the guest is entered (patch 12)."""
-        while self.sdei.requested:
-            self.vm.dispatcher.deliver_event(self)
+        if not self.sdei.requested or self.vm.leaving:
+            return
+        try:
+            while self.sdei.requested:
+                self.vm.dispatcher.deliver_event(self)
+        except HostHang as hang:
+            self.vm.stop_for_defect(self, str(hang))
 
     def trap(self, syndrome: int) -> None:
         """WFI, SMC, or a system register that is ours."""
@@ -168,15 +174,7 @@ class Vcpu:
             self._secure_call()
         else:
             self._system_register(syndrome)
-        self._serve_requests()
-
-    def _serve_requests(self) -> None:
-        """Enter again after an exit other than a hypercall."""
-        if self.sdei.requested:
-            try:
-                self.enter()
-            except HostHang as hang:
-                self.vm.stop_for_defect(self, str(hang))
+        self.enter()
 
     def _wait_for_interrupt(self) -> None:
         self.core.retire()
@@ -229,15 +227,15 @@ class Vcpu:
         if ipa - ipa % uart.SIZE == uart.BASE:
             reason = self._uart(syndrome, ipa - uart.BASE)
             if not reason:
-                self.core.retire()
-                self._serve_requests()
+                self.enter()
                 return
         write = (
             bool(syndrome & esr.WNR) and esr.exception_class(syndrome) == esr.Class.DATA_ABORT_LOWER
         )
+        self.core.count()
         vm.emit(self, ExternalAbort, self.core.pc, ipa, write, reason)
         self._external_abort(syndrome, address)
-        self._serve_requests()
+        self.enter()
 
     def _uart(self, syndrome: int, offset: int) -> str:
         """Access the UART; return why not, "" where it worked."""
@@ -248,16 +246,16 @@ class Vcpu:
             return "a device takes single loads and stores only"
         if access.size == 8:
             return "the UART takes accesses of 8, 16 and 32 bits"
+        self.core.retire()
         device = self.vm.uart
+        mask = (1 << 8 * access.size) - 1
         if access.write:
-            if device.write(offset, self._register(access.register) & MASK32):
-                self.vm.line_written(self)
-            self.vm.output_written(self)
-        elif access.register != ZERO_REGISTER:
-            value = device.read(offset) & ((1 << 8 * access.size) - 1)
-            self.x[access.register] = extend(access, value)
+            if device.write(offset, self._register(access.register) & mask):
+                self.vm.output_written(self)
         else:
-            device.read(offset)
+            value = extend(access, device.read(offset) & mask)
+            if access.register != ZERO_REGISTER:
+                self.x[access.register] = value
         self._write_back(access)
         return ""
 
@@ -303,10 +301,10 @@ class Vcpu:
         index = core.index
         vector = core.take_exception(syndrome, address, pc)
         self.vm.emit(self, ExceptionTaken, vector, syndrome, address or 0, pc, interrupted)
-        if pc == vector and self._last_exception == (pc, index):
+        if pc == vector and self._last_exception == (pc, index - 1):
             # The vector's own first instruction takes this exception, and leads back to itself.
             self.vm.stop_in_vector(self, syndrome, vector)
-        self._last_exception = (vector, index + 1)
+        self._last_exception = (vector, index)
 
     # -- state
 

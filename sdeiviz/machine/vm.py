@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from sdeiviz.abi import esr
+from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.smccc import MASK64
 from sdeiviz.cpu import End
 from sdeiviz.errors import Error
@@ -29,7 +29,6 @@ from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
 from sdeiviz.sdei import Dispatcher, Profile
 from sdeiviz.sdei import profile as find_profile
-from sdeiviz.sdei.delivery import HostHang
 from sdeiviz.sdei.events import SdeiVcpu
 from sdeiviz.trace import (
     Console,
@@ -42,6 +41,8 @@ from sdeiviz.trace import (
     TraceSink,
 )
 
+_PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
+_MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
 FOREVER: Final = (1 << 63) - 1
 
 
@@ -191,6 +192,11 @@ class VirtualMachine:
         """Return (address, buffer) of RAM and of the hypervisor's own memory."""
         return [(self.memory.base, self.memory.buffer), (TABLES_BASE, self.stage2.tables)]
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the guest will not be entered again, or not before a reset."""
+        return self.stopped is not None or self._reset_requested
+
     def _find_vcpu(self, mpidr: int) -> SdeiVcpu | None:
         return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == mpidr), None)
 
@@ -214,6 +220,7 @@ class VirtualMachine:
             How many to execute at most.
         """
         with self.interruptible() as interrupted:
+            self.vcpus[0].core.standing_at = self.index
             stop = self.run_to(FOREVER if instructions is None else self.index + instructions)
         if interrupted:
             raise KeyboardInterrupt
@@ -339,6 +346,7 @@ class VirtualMachine:
             self.dispatcher.reset_vcpu(vcpu)
             vcpu.reset(self.image.entry, 0)
             vcpu.core.flush_code()
+            vcpu.enter()
 
     def _clear_memory(self) -> None:
         for number in range(self.memory.size >> PAGE_SHIFT):
@@ -353,14 +361,13 @@ class VirtualMachine:
 
     # -- the console
 
-    def line_written(self, vcpu: Vcpu) -> None:
-        """The guest ended a line."""
-        self.emit(vcpu, Console, self.uart.last_line())
-
     def output_written(self, vcpu: Vcpu) -> None:
         """Pass on a character the guest wrote; stop if it ends what is waited for."""
+        character = self.uart.output[-1]
+        if character == 0x0A:
+            self.emit(vcpu, Console, self.uart.last_line())
         if self.on_output:
-            self.on_output(self.uart.output[-1])
+            self.on_output(character)
         if self.until and self.until.search(self.uart.current_line()):
             self.pause(StopReason.MATCH, f"the console matches {self.until.pattern!r}")
 
@@ -391,11 +398,7 @@ class VirtualMachine:
         """Make a vCPU leave the guest, or its WFI, and enter it again."""
         if self.stopped and self.stopped.reason is StopReason.WFI:
             self.stopped = None
-        if self.stopped is None:
-            try:
-                vcpu.enter()
-            except HostHang as hang:
-                self.stop_for_defect(vcpu, str(hang))
+        vcpu.enter()
 
     def write_register(self, name: str, value: int, *, vcpu: int = 0) -> None:
         """Set a register from the host; see `Vcpu.write_register`."""
@@ -404,6 +407,8 @@ class VirtualMachine:
             raise Error(
                 f"no register {name!r}: x0 to x30, sp, pc, pstate or an EL1 one such as vbar_el1"
             )
+        if name == "pstate" and (value & ~_PSTATE or value & pstate.MODE not in _MODES):
+            raise Error(f"no PSTATE {value:#x} for a guest: want NZCV, DAIF and EL0t, EL1t or EL1h")
         self.emit(target, HostInput, "register", name, value & MASK64)
         target.write_register(name, value)
 
