@@ -13,4 +13,4 @@ def text(snapshot: Snapshot, limit: int = 4096) -> str:
 
 def html(snapshot: Snapshot, limit: int = 4096) -> str:
     """Return the end of the console, preformatted."""
-    return markup.preformatted(text(snapshot, limit))
+    return markup.preformatted("Console", text(snapshot, limit))

@@ -60,13 +60,5 @@ def text(snapshot: Snapshot) -> str:
 
 
 def html(snapshot: Snapshot) -> str:
-    """Return the pair as a table, or a sentence where there is none."""
-    context = innermost(snapshot)
-    if context is None:
-        return markup.paragraph(NONE)
-    rows = [
-        (p.name, words.digits(p.interrupted), DIFFERS if p.differs else "", words.digits(p.live))
-        for p in pairs(snapshot)
-    ]
-    caption = f"Interrupted by event {context.event}"
-    return markup.table(caption, ("register", "interrupted", "differs", "live"), rows, (1, 3))
+    """Return the same, preformatted."""
+    return markup.preformatted("Interrupted and live", text(snapshot))

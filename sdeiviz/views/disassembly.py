@@ -15,7 +15,10 @@ BREAKPOINT: Final = "\N{BLACK CIRCLE}"
 def window(listing: Sequence[Line], pc: int, before: int = 6, after: int = 12) -> Sequence[Line]:
     """Return the lines around an address; the first ones where it is not among them."""
     at = next((row for row, line in enumerate(listing) if line.address == pc), 0)
-    return listing[max(0, at - before) : at + after + 1]
+    first = max(0, at - before)
+    while first < at and listing[first].word == 0:  # nothing but empty memory above
+        first += 1
+    return listing[first : at + after + 1]
 
 
 def source_of(line: Line, above: Line | None) -> str:
@@ -58,17 +61,5 @@ def text(snapshot: Snapshot, before: int = 6, after: int = 12) -> str:
 
 
 def html(snapshot: Snapshot, before: int = 6, after: int = 12) -> str:
-    """Return the instructions around the program counter as a table."""
-    rows: list[tuple[str, ...]] = []
-    known = names(snapshot.listing)
-    above: Line | None = None
-    for line in window(snapshot.listing, snapshot.registers.pc, before, after):
-        here = f"{ARROW} about to run" if line.address == snapshot.registers.pc else ""
-        mark = f"{BREAKPOINT} breakpoint" if line.address in snapshot.breakpoints else ""
-        label = words.printable(line.label)
-        source = source_of(line, above)
-        rows.append(
-            (f"{line.address:x}", f"{mark} {here}".strip(), label, instruction(line, known), source)
-        )
-        above = line
-    return markup.table("Code", ("address", "", "symbol", "instruction", "source"), rows, (0, 3, 4))
+    """Return the same, preformatted."""
+    return markup.preformatted("Code", text(snapshot, before, after))

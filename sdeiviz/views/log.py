@@ -94,6 +94,9 @@ class Log:
     def __init__(self, names: words.Names | None = None, events: Sequence[int] = ()) -> None:
         self.names = names or {}
         self.events = tuple(events)
+        self._clear()
+
+    def _clear(self) -> None:
         self.entries: list[LogEntry] = []
         self._seen = 0
         self._last: TraceEvent | None = None
@@ -103,9 +106,8 @@ class Log:
 
     def follow(self, trace: Sequence[TraceEvent]) -> None:
         """Take in what a trace holds by now; afresh where it is not the old one continued."""
-        grown = len(trace) >= self._seen
-        if not grown or (self._seen and trace[self._seen - 1] != self._last):
-            self.__init__(self.names, self.events)  # type: ignore[misc]
+        if len(trace) < self._seen or (self._seen and trace[self._seen - 1] != self._last):
+            self._clear()
         for position in range(self._seen, len(trace)):
             self._take(position, trace[position])
         self._seen = len(trace)

@@ -5,7 +5,7 @@ from html import escape
 
 
 def table(
-    caption: str,
+    title: str,
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
     code: Container[int] = (),
@@ -14,8 +14,8 @@ def table(
 
     Parameters
     ----------
-    caption, columns
-        Its title and the titles of its columns.
+    title, columns
+        What it is, and what its columns are.
     rows
         Cells as plain text.
     code
@@ -32,10 +32,8 @@ def table(
         body.append(
             f"<tr><th scope=row>{first}</th>" + "".join(f"<td>{c}</td>" for c in rest) + "</tr>"
         )
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(body)}</tbody></table>"
-    )
+    body_rows = "".join(body)
+    return f"{_title(title)}<table><thead><tr>{head}</tr></thead><tbody>{body_rows}</tbody></table>"
 
 
 def paragraph(text: str) -> str:
@@ -43,6 +41,10 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
-def preformatted(text: str) -> str:
-    """Return text with its line ends kept."""
-    return f"<pre>{escape(text)}</pre>"
+def preformatted(title: str, text: str) -> str:
+    """Return text in a fixed-width font with its line ends kept."""
+    return f"{_title(title)}<pre>{escape(text)}</pre>"
+
+
+def _title(title: str) -> str:
+    return f"<p><strong>{escape(title)}</strong></p>"

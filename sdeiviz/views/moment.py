@@ -26,6 +26,6 @@ def text(snapshot: Snapshot) -> str:
 
 
 def html(snapshot: Snapshot) -> str:
-    """Return all views as headings and tables: no script, no style, every word escaped."""
-    parts = "".join(f"<h4>{title}</h4>{view.html(snapshot)}" for title, view in SECTIONS)
+    """Return all views one under the other: no script, no style, every word escaped."""
+    parts = "".join(view.html(snapshot) for _, view in SECTIONS)
     return f"<section>{summary.html(snapshot)}{parts}</section>"

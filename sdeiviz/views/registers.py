@@ -64,16 +64,5 @@ def text(snapshot: Snapshot) -> str:
 
 
 def html(snapshot: Snapshot) -> str:
-    """Return all registers as a table."""
-    now, changed = values(snapshot.registers), changes(snapshot)
-    rows = [
-        (
-            name,
-            words.digits(now[name]),
-            f"{CHANGED} was {words.digits(changed[name])}" if name in changed else "",
-            meaning(name, now[name], snapshot.symbol),
-        )
-        for _, names in GROUPS
-        for name in names
-    ]
-    return markup.table("Registers", ("register", "value", "changed", "meaning"), rows, (1,))
+    """Return the same, preformatted."""
+    return markup.preformatted("Registers", text(snapshot))

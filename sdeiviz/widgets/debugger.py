@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal
 
 import ipywidgets
+from IPython.display import publish_display_data
 
 from sdeiviz.debugger import Session, Snapshot
 from sdeiviz.debugger.snapshot import Registers
@@ -219,6 +221,24 @@ class Debugger:
             # A display formatter may want (data, metadata); the data alone is what we add to.
             bundle = (view[0] if isinstance(view, tuple) else view) | bundle
         return bundle
+
+    def _ipython_display_(self) -> None:
+        """Show the surface, and under it what is left to read when its kernel is gone.
+
+        JupyterLab shows the widget of a bundle or an error, never the bundle's text. The surface
+        hides its twin.
+        """
+        bundle = self._repr_mimebundle_()
+        publish_display_data(bundle)  # type: ignore[no-untyped-call]
+        if self.widget is not None:
+            summary = escape(bundle["text/plain"].split("\n", 1)[0])
+            twin = (
+                f'<details class="sdeiviz-moment" data-of="{self.widget.key}">'
+                f"<summary>{summary}</summary>{bundle['text/html']}</details>"
+            )
+            publish_display_data(  # type: ignore[no-untyped-call]
+                {"text/html": twin, "text/plain": ""}
+            )
 
     def __repr__(self) -> str:
         session = self.session

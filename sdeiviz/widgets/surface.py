@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import anywidget
 import traitlets
@@ -64,6 +65,8 @@ class DebuggerWidget(anywidget.AnyWidget):
         moments: Sequence[tuple[int, str]],
         on_command: Command,
     ) -> None:
+        self.key = uuid4().hex
+        """Names the surface in the page."""
         self._packer = frame.Packer(program)
         self._shown = first
         self._on_command = on_command
@@ -73,6 +76,7 @@ class DebuggerWidget(anywidget.AnyWidget):
 
     def _guest(self, first: Snapshot) -> dict[str, Any]:
         return {
+            "id": self.key,
             "image": words.printable(first.image),
             "profile": first.profile,
             "registers": list(frame.NAMES),

@@ -15,7 +15,7 @@
  *   source: string]} CodeRow
  * @typedef {[event: number, state: number, pending: number, entry: string, edge: string,
  *   refused: string]} EventRow
- * @typedef {{ image: string, profile: string, registers: string[], signs: Record<string, string>,
+ * @typedef {{ id: string, image: string, profile: string, registers: string[], signs: Record<string, string>,
  *   states: [number, string, string][], rules: [string, [string, string][]][], diagram: string,
  *   program: CodeRow[] | null }} Guest
  * @typedef {{ get(name: string): any, on(name: string, f: Function): void,
@@ -112,17 +112,11 @@ class Store {
     model.on("change:log", () => this.takeLog(model));
     model.on("change:console", () => this.takeConsole(model));
     model.on("change:code", () => this.takeCode(model.get("code").rows));
-    // Widget managers tell of a lost kernel in two ways; a restart and a death differ.
-    model.on("comm_live_update", () => this.look(model));
+    // Where the host says nothing of its kernel, a command that stays unanswered tells.
     model.widget_manager?.kernel?.statusChanged?.connect?.(
       (/** @type {any} */ _, /** @type {string} */ status) => {
         if (["restarting", "autorestarting", "terminating", "dead"].includes(status)) this.lose();
       });
-  }
-
-  /** @param {Model} model */
-  look(model) {
-    if (/** @type {any} */ (model).comm_live === false) this.lose();
   }
 
   lose() {
@@ -188,6 +182,8 @@ class Surface {
     this.dirty = new Set(TRAITS);
     this.queued = false;
     this.build(el);
+    // What stands under the surface for readers without it (see Debugger._ipython_display_).
+    for (const wait of [0, 300]) setTimeout(() => this.hideTwin(), wait);
     this.handlers = TRAITS.map((name) => {
       const handler = () => this.touch(name);
       model.on(`change:${name}`, handler);
@@ -209,6 +205,12 @@ class Surface {
     this.store.views.delete(this.onStore);
     this.resize.disconnect();
     clearTimeout(this.patience);
+  }
+
+  hideTwin() {
+    for (const twin of document.querySelectorAll(`.sdeiviz-moment[data-of="${this.guest.id}"]`)) {
+      /** @type {HTMLElement} */ (twin).hidden = true;
+    }
   }
 
   // -- talking to the kernel --------------------------------------------------------------------
