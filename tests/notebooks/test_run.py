@@ -1,0 +1,175 @@
+"""Every notebook runs from top to bottom in a fresh kernel, offline, small, and always the same."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tests.notebooks.notebook import COURSE, read
+
+SECONDS = 30
+"""For any one cell; a whole notebook takes about two."""
+PEAK_MIB = 600
+
+# Run in the kernel before the first cell.
+OFFLINE = """
+import sys
+def _offline(event, arguments):
+    if event == "socket.getaddrinfo" and arguments[0] in (None, "", "localhost", "127.0.0.1"):
+        return
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        raise OSError(f"offline: {arguments[0]}")
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1"):
+            raise OSError(f"offline: {address[0]}")
+sys.addaudithook(_offline)
+"""
+
+# What the text around the cells speaks of, in the order in which it appears.
+SHOWN = {
+    "00_start_here": (
+        "hvc #0",
+        "x0  00000000c4000020 -> 00010001564bcaa9",
+        "x0  00000000c4000030",
+        "x3  00010001564bcaa9 -> 0000000000000000",
+        "the same registers: True",
+    ),
+    "01_registration": (
+        "EVENT_STATUS(event=0) = 0 unregistered",
+        "EVENT_REGISTER(event=0",
+        "EVENT_STATUS(event=0) = 1 registered",
+        "EVENT_STATUS(event=0) = 3 enabled",
+        "7  111  enabled, running",
+        "PE_UNMASK() = 0 SUCCESS",
+        "EVENT_UNREGISTER(event=0) = 0 SUCCESS",
+        "EVENT_ENABLE(event=0) = -3 DENIED",
+        "EVENT_REGISTER would make it registered.",
+        "host injects event 0   [event 0 pending]",
+        "EVENT_STATUS(event=0) = 3 enabled",
+        "PE_UNMASK() = 0 SUCCESS",
+        "event 0 delivered",
+        "DAIF EL1h",
+        "event 0 completed",
+        "EVENT_ENABLE(event=2) = -2 INVALID_PARAMETERS",
+    ),
+    "02_delivery": (
+        "hvc #0",
+        "EVENT_SIGNAL(event=0, target=0) = 0 SUCCESS   [event 0 pending]",
+        "event 0 delivered",
+        "x4 0000000000001234 ≠ 0000000000000000",
+        "handler: x4 at entry = 0x0",
+        "handler: x4 by EVENT_CONTEXT = 0x1234",
+        "handler: x4 at entry = 0x1234",
+        ", x4 1234, x30 ",
+        ", x4 0, x30 ",
+        "VBAR_EL1 + 0x280",
+        "spsr_el1 800003c5   x4 1234",
+        "interrupted_again:",
+        "host injects event 0 = -2 ENOENT",
+        "host injects event 0 = -16 EBUSY",
+        "host injects event 0 = -16 EBUSY",
+        "host injects event 0   [event 0 pending]",
+        "event 0 delivered",
+        "host injects event 0   [event 0 pending]",
+        "event 0 completed",
+        "EVENT_UNREGISTER(event=0) = 0 SUCCESS",
+        "ELR_EL1 is right after the HVC: FAIL",
+        "ELR_EL1 is right after the HVC: PASS",
+    ),
+}
+
+
+def execute(cells: list[Any], directory: Path) -> list[Any]:
+    """Run cells in a new kernel that has no network; return them with their outputs."""
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    lines = json.dumps([f"exec({OFFLINE!r})"])
+    NotebookClient(
+        notebook,
+        timeout=SECONDS,
+        kernel_name="python3",
+        extra_arguments=[f"--IPKernelApp.exec_lines={lines}"],
+        resources={"metadata": {"path": str(directory)}},
+    ).execute()
+    return notebook.cells
+
+
+def text_of(cells: list[Any]) -> str:
+    """Everything that cells printed or showed, as text."""
+    parts = []
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            assert output.output_type != "error", output
+            if output.output_type == "stream":
+                assert output.name == "stdout", output.text
+                parts.append(output.text)
+            else:
+                parts.append(output.data["text/plain"] + "\n")
+    return "".join(parts)
+
+
+@pytest.fixture(autouse=True)
+def _kernel_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let kernels import this checkout, and keep no settings or history of the user's."""
+    root = str(Path(__file__).parents[2])
+    known = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", root + (os.pathsep + known if known else ""))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
+
+@pytest.mark.parametrize("name", COURSE)
+def test_it_runs_cold_offline_small_and_twice_the_same(name: str, tmp_path: Path) -> None:
+    peak = nbformat.v4.new_code_cell(
+        "import re\nprint(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
+    )
+    texts = []
+    for _ in range(2):
+        *cells, last = execute([*read(name).ipynb.cells, peak], tmp_path)
+        assert int(text_of([last])) <= PEAK_MIB << 10
+        texts.append(text_of(cells))
+    assert texts[0] == texts[1]
+    rest = texts[0]
+    for fragment in SHOWN[name]:
+        assert fragment in rest, fragment
+        rest = rest.split(fragment, 1)[1]
+    assert not re.search(r"\b0x[0-9a-f]{12}>", texts[0])  # an object's address is not a view
+
+
+def test_the_debugger_and_a_prediction_are_shown_as_widgets_and_as_text(tmp_path: Path) -> None:
+    cells = execute(read("00_start_here").ipynb.cells, tmp_path)
+    shown = [o.data for c in cells for o in c.get("outputs", []) if o.output_type != "stream"]
+    assert len(shown) == 2
+    for data in shown:
+        assert {"application/vnd.jupyter.widget-view+json", "text/plain"} <= set(data)
+    assert shown[0]["text/plain"].startswith("registration (kvm-v7), instruction 0 of 0")
+    assert shown[1]["text/plain"].startswith("The guest is about to run its second HVC.")
+
+
+def test_with_text_for_a_surface_and_answers_typed(tmp_path: Path) -> None:
+    for name in COURSE:
+        cells = []
+        for cell in read(name).ipynb.cells:
+            source = re.sub(r"(sdeiviz\.debug\(\"\w+\")\)", r'\1, surface="text")', cell.source)
+            cells.append(nbformat.v4.new_code_cell(source) if cell.cell_type == "code" else cell)
+            for asked in re.findall(r"^(\w+) = Prediction", source, re.MULTILINE):
+                typed = f'print({asked}.answer("A"))\nprint({asked}.go())'
+                cells.append(nbformat.v4.new_code_cell(typed))
+        text = text_of(execute(cells, tmp_path))
+        assert "No. The idea behind it: " in text
+        for fragment in SHOWN[name]:
+            assert fragment in text, fragment
+
+
+def test_the_network_is_really_refused(tmp_path: Path) -> None:
+    for attempt in (
+        "import socket; socket.create_connection(('192.0.2.1', 80), 1)",
+        "import urllib.request; urllib.request.urlopen('http://example.invalid/')",
+    ):
+        with pytest.raises(CellExecutionError, match="offline: "):
+            execute([nbformat.v4.new_code_cell(attempt)], tmp_path)
