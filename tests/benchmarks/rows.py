@@ -1,0 +1,229 @@
+"""What is measured: each row with ours, its baseline and its floor."""
+
+import ctypes
+import random
+import statistics
+import subprocess
+import sys
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from unicorn.arm64_const import UC_ARM64_REG_PC
+
+from sdeiviz import Session, VirtualMachine
+from sdeiviz.abi.sdei import FIRST_FUNCTION, Call
+from sdeiviz.guests import Image, load
+from sdeiviz.machine.memory import DEFAULT_SIZE, RAM_BASE
+from sdeiviz.sdei import Dispatcher, VcpuSdei, profile
+from tests.benchmarks import guests
+from tests.benchmarks.baseline import bare
+from tests.benchmarks.run import ROOT, Row, seconds
+
+CLOCKS = ("native", "python")
+
+
+def rows(directory: Path) -> Iterator[Row]:
+    """Yield every row; images of guests go into the directory."""
+    yield from free_run("counter")
+    yield from free_run("counter_memory")
+    yield dispatcher()
+    yield from hypercalls(directory)
+    yield from stepping()
+    yield from goto()
+    yield imports()
+
+
+def only_return(*_: Any) -> None:
+    """The smallest hook."""
+
+
+def start(image: Image) -> tuple[Any, ctypes.c_uint64]:
+    """Return a bare core with a guest in its RAM, and what counts its instructions."""
+    index = ctypes.c_uint64()
+    return bare(image.segments, only_return, index), index
+
+
+def free_run(name: str) -> Iterator[Row]:
+    """A loop of one block of 11 or 12 instructions, to a breakpoint after it (Python: a part)."""
+    image = load(name, ram_base=RAM_BASE, ram_size=DEFAULT_SIZE)
+    end = image.symbols.address_of("power_off")
+    assert end
+    uc, index = start(image)
+
+    def ours(clock: str) -> float:
+        vm = VirtualMachine(image, clock=clock)
+        vm.vcpus[0].core.breakpoints = (end,)
+        took = seconds(lambda: vm.run(None if clock == "native" else 2_000_000))
+        return vm.index / took / 1e6
+
+    def baseline() -> float:
+        index.value = 0
+        took = seconds(lambda: uc.emu_start(image.entry, end))
+        return index.value / took / 1e6
+
+    for clock, floor, turns in zip(CLOCKS, ("ratio >= 0.7", ""), (3, 1), strict=True):
+        yield Row(
+            f"free run, {name}",
+            clock,
+            "M instr/s",
+            lambda clock=clock: ours(clock),
+            baseline,
+            floor,
+            turns,
+        )
+
+
+def dispatcher() -> Row:
+    """Twelve calls of a handler's life, on a vCPU that is nothing but registers."""
+    trace: list[tuple[Any, ...]] = []
+    rules = Dispatcher(
+        profile("kvm-v7"), lambda vcpu, *event: trace.append(event), lambda mpidr: None
+    )
+    x = memoryview(array("Q", bytes(31 * 8)))
+    vcpu = SimpleNamespace(x=x, pc=0, pstate=0x3C5, elr_el1=0, spsr_el1=0, mpidr=0, sdei=VcpuSdei())
+    life = [
+        (FIRST_FUNCTION + call, array("Q", arguments))
+        for call, *arguments in (
+            (Call.VERSION, 0, 0, 0, 0),
+            (Call.FEATURES, 1, 0, 0, 0),
+            (Call.EVENT_GET_INFO, 0, 1, 0, 0),
+            (Call.EVENT_REGISTER, 0, 0x4008_0000, 7, 0),
+            (Call.EVENT_STATUS, 0, 0, 0, 0),
+            (Call.EVENT_ENABLE, 0, 0, 0, 0),
+            (Call.PE_UNMASK, 0, 0, 0, 0),
+            (Call.EVENT_SIGNAL, 0, 0, 0, 0),
+            (Call.EVENT_CONTEXT, 0, 0, 0, 0),
+            (Call.EVENT_DISABLE, 0, 0, 0, 0),
+            (Call.PE_MASK, 0, 0, 0, 0),
+            (Call.EVENT_UNREGISTER, 0, 0, 0, 0),
+        )
+    ]
+    lives = 2_000
+
+    def rate(call: Any) -> float:
+        def live() -> None:
+            for _ in range(lives):
+                for function, arguments in life:
+                    x[1:5] = arguments
+                    call(vcpu, function)
+
+        trace.clear()
+        return lives * len(life) / seconds(live) / 1e3
+
+    return Row(
+        "dispatcher; a call of nothing",
+        "none",
+        "k calls/s",
+        lambda: rate(rules.call),
+        lambda: rate(only_return),
+        "ours >= 300",
+    )
+
+
+def hypercalls(directory: Path) -> Iterator[Row]:
+    """SDEI_VERSION against an HVC whose hook only returns; a signalled event against two."""
+    version = guests.image(guests.VERSION, directory)
+    signal = guests.image(guests.SIGNAL, directory)
+    uc, _ = start(version)
+
+    def ours(image: Image, clock: str, count: int) -> float:
+        vm = VirtualMachine(image, clock=clock)
+        return count / seconds(vm.run) / 1e3
+
+    def hvc() -> float:
+        return (
+            guests.VERSION_CALLS
+            / seconds(lambda: uc.emu_start(guests.BASE, guests.VERSION_END))
+            / 1e3
+        )
+
+    for clock, floor in zip(CLOCKS, ("ratio >= 0.5", ""), strict=True):
+        yield Row(
+            "SDEI_VERSION; bare HVC",
+            clock,
+            "k/s",
+            lambda clock=clock: ours(version, clock, guests.VERSION_CALLS),
+            hvc,
+            floor,
+        )
+    for clock, floor in zip(CLOCKS, ("ratio >= 0.25", ""), strict=True):
+        yield Row(
+            "SIGNAL, deliver, COMPLETE; two HVCs",
+            clock,
+            "k/s",
+            lambda clock=clock: ours(signal, clock, guests.SIGNAL_ROUNDS),
+            lambda: hvc() / 2,
+            floor,
+        )
+
+
+def stepping() -> Iterator[Row]:
+    """Forward in a recording, one instruction at a time; bare, `emu_start` of one instruction."""
+    image = load("counter_memory", ram_base=RAM_BASE, ram_size=DEFAULT_SIZE)
+    uc, _ = start(image)
+    uc.reg_write(UC_ARM64_REG_PC, image.entry)
+    count = 2_000
+
+    def step() -> None:
+        uc.emu_start(uc.reg_read(UC_ARM64_REG_PC), 0, count=1)
+
+    def rate(step: Any) -> float:
+        return count / seconds(lambda: [step() for _ in range(count)]) / 1e3
+
+    for clock, floor in zip(CLOCKS, ("ours >= 30", ""), strict=True):
+        session = Session(image, clock=clock)
+        yield Row(
+            "recorded stepping",
+            clock,
+            "k instr/s",
+            lambda session=session: rate(session.step),
+            lambda: rate(step),
+            floor,
+        )
+
+
+def goto() -> Iterator[Row]:
+    """Anywhere in a recording of 1,000,000 instructions: the median of 40 jumps."""
+    where = random.Random(1)
+
+    def jump(session: Session) -> float:
+        return statistics.median(
+            seconds(lambda: session.goto(where.randrange(session.total + 1))) * 1e3
+            for _ in range(40)
+        )
+
+    for clock, floor in zip(CLOCKS, ("ours <= 50", ""), strict=True):
+        session = Session("counter_memory", clock=clock)
+        session.run(1_000_000)
+        yield Row(
+            "goto in 1,000,000 instructions",
+            clock,
+            "ms (median)",
+            lambda session=session: jump(session),
+            None,
+            floor,
+            turns=1,
+        )
+
+
+def imports() -> Row:
+    """`import sdeiviz`, with all that the debugger needs; the baseline imports Unicorn alone."""
+
+    def importing(module: str) -> float:
+        program = (
+            f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+        )
+        return float(subprocess.check_output([sys.executable, "-c", program], cwd=ROOT))
+
+    return Row(
+        "import; Unicorn's",
+        "none",
+        "s",
+        lambda: importing("sdeiviz, sdeiviz.debugger"),
+        lambda: importing("unicorn"),
+        "ours <= 0.5",
+        turns=1,
+    )

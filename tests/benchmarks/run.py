@@ -1,0 +1,118 @@
+"""How fast is it? `make bench` measures against bare Unicorn, both in the same run.
+
+    python tests/benchmarks/run.py [WORD]    only rows whose name contains WORD
+
+A repetition lets ours and the baseline take turns and keeps the best of each, because other
+programs come in between. What has a floor, in most rows the ratio, is judged by the median of five
+repetitions. Floors hold for the native clock. The exit status is 1 where a row is below its floor,
+the one in `BELOW` excepted.
+"""
+
+import operator
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+REPETITIONS: Final = 5
+
+BELOW: Final[dict[str, str]] = {}
+"""The row that may stay below its floor, with where its time goes and what was tried."""
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    name: str
+    clock: str
+    unit: str
+    ours: Callable[[], float]
+    baseline: Callable[[], float] | None
+    floor: str = ""
+    """Such as "ratio >= 0.5" or "ours <= 50"; none where the row is for information."""
+    turns: int = 3
+    results: list[tuple[float, float]] = field(default_factory=list)
+
+    def repeat(self) -> None:
+        """Measure once more: ours and the baseline in turn, the best of each."""
+        best = min if "<=" in self.floor else max
+        runs = [(self.ours(), self.baseline() if self.baseline else 0) for _ in range(self.turns)]
+        ours, base = zip(*runs, strict=True)
+        self.results.append((best(ours), best(base)))
+
+    @property
+    def judged(self) -> list[float]:
+        """What the floor is about, of each repetition."""
+        if self.baseline and not self.floor.startswith("ours"):
+            return [ours / base for ours, base in self.results]
+        return [ours for ours, _ in self.results]
+
+    @property
+    def reached(self) -> bool:
+        """Whether the row keeps its floor."""
+        _, comparison, value = self.floor.split()
+        compare = {">=": operator.ge, "<=": operator.le}[comparison]
+        return bool(compare(statistics.median(self.judged), float(value)))
+
+    def line(self) -> str:
+        """Return the row as the table shows it."""
+        ours, base = map(statistics.median, zip(*self.results, strict=True))
+        spread = f"{number(min(self.judged))} to {number(max(self.judged))}"
+        verdict = self.floor and f"{self.floor:<16} {'ok' if self.reached else 'BELOW'}"
+        return (
+            f"{self.name:<34} {self.clock:<7} {number(ours):>7} {number(base) if base else '':>8}"
+            f" {self.unit:<14} {number(ours / base) if base else '':>6}  {spread:<18} {verdict}"
+        ).rstrip()
+
+
+HEAD: Final = (
+    f"{'':<34} {'clock':<7} {'ours':>7} {'baseline':>8}"
+    f" {'unit':<14} {'ratio':>6}  {'spread of 5':<18} floor"
+)
+
+
+def number(value: float) -> str:
+    """Return three digits of a number, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """Return the processor time something takes: what else the machine does is not in it."""
+    began = time.process_time()
+    action()
+    return time.process_time() - began
+
+
+def main(word: str = "") -> int:
+    """Measure, print the table as it grows, and say what is below its floor."""
+    try:
+        from tests.benchmarks.rows import rows
+    except ImportError as missing:
+        print(f"{missing}: the native clock, and the baseline, need llvmlite", file=sys.stderr)
+        return 2
+    print(HEAD)
+    below: list[Row] = []
+    with tempfile.TemporaryDirectory() as directory:
+        for row in rows(Path(directory)):
+            if word not in row.name:
+                continue
+            for _ in range(REPETITIONS):
+                row.repeat()
+            print(row.line(), flush=True)
+            if row.floor and not row.reached:
+                below.append(row)
+    for row in below:
+        print(f"\n{row.name}: below its floor. {BELOW.get(row.name, '')}")
+    return int(any(row.name not in BELOW for row in below))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
