@@ -24,7 +24,7 @@ from sdeiviz.widgets.surface import DebuggerWidget
 
 Surface = Literal["widget", "text"]
 
-_BUSY: Final = "The guest is running: press Stop first, or call stop()."
+BUSY: Final = "The guest is running: press Stop first, or call stop()."
 _SLICE_SECONDS: Final = 0.03
 _PAUSE_SECONDS: Final = 0.002
 _PROGRESS_SECONDS: Final = 0.25
@@ -251,7 +251,7 @@ class Debugger:
     ) -> Iterator[None]:
         """Let a command move the session, then show where it led, also when it failed halfway."""
         if self._task is not None:
-            raise Error(_BUSY)
+            raise Error(BUSY)
         past = acts and self.session.index < self.session.total
         try:
             yield
@@ -304,7 +304,7 @@ class Debugger:
         """Do what a message asks for and answer it; a mistake becomes a line on the surface."""
         widget = self.widget
         assert widget is not None
-        number, name = message.get("id"), message.get("do")
+        number, name = message.get("id"), str(message.get("do"))
         done: dict[str, Any] = {"done": number} if isinstance(number, int) else {}
         try:
             if name in _MOVES:
@@ -321,7 +321,7 @@ class Debugger:
             elif name == "stop":
                 widget.answer(error="", **done)
             else:
-                raise Error(f"The debugger has no command {name!r}.")
+                raise Error(f"The debugger has no command {words.printable(name, 40)!r}.")
         except Error as error:
             widget.answer(error=words.printable(str(error), 300), **done)
         except (KeyError, TypeError, ValueError):
@@ -335,7 +335,7 @@ class Debugger:
         Cells run and messages come in between two slices, so that Stop is heard.
         """
         if self._task is not None:
-            raise Error(_BUSY)
+            raise Error(BUSY)
         before = self.session.snapshot().registers
         self._stop_wanted = False
         try:
@@ -435,7 +435,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 _Message = dict[str, Any]
 
-_MOVES: Final[dict[object, tuple[int, bool, Callable[[Session, _Message], object]]]] = {
+_MOVES: Final[dict[str, tuple[int, bool, Callable[[Session, _Message], object]]]] = {
     "step": (frame.STEP_BYTES, False, lambda session, m: session.step()),
     "back": (frame.STEP_BYTES, False, lambda session, m: session.step_back()),
     "start": (frame.JUMP_BYTES, False, lambda session, m: session.start()),
@@ -450,7 +450,7 @@ _MOVES: Final[dict[object, tuple[int, bool, Callable[[Session, _Message], object
 }
 """Messages that move the session: bytes that the answer may take, whether it is an input, how."""
 
-_WINDOWS: Final[dict[object, Callable[[DebuggerWidget, _Message], None]]] = {
+_WINDOWS: Final[dict[str, Callable[[DebuggerWidget, _Message], None]]] = {
     "log": lambda widget, m: widget.send_log(int(m["first"])),
     "console": lambda widget, m: widget.send_console(),
     "code": lambda widget, m: widget.send_code(),

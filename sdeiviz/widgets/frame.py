@@ -7,7 +7,7 @@ characters and, for a large program, the listing. A step costs one message of at
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypedDict
 
 from sdeiviz.abi import pstate
@@ -23,7 +23,9 @@ NAMES: Final = tuple(name for _, group in registers.GROUPS for name in group)
 
 _ENVELOPE: Final = 120
 """Bytes of an update message around its traits."""
-_MARKERS: Final = 40
+_SKELETONS: Final = 140
+"""Bytes of windows on the log and the code that have no rows yet."""
+_MARKERS: Final = 24
 _TAIL: Final = 160
 _ROOM: Final = 24
 _NAME: Final = 40
@@ -47,6 +49,7 @@ class Moment(TypedDict):
     stopped: str
     forked: bool
     said: str
+    """What just happened; "" where the last row of the log says it."""
     epoch: int
     """Counts changes of the past: what the browser knew of the future is void."""
 
@@ -55,8 +58,10 @@ class RegisterFrame(TypedDict):
     """All registers, in the order of `NAMES`."""
 
     now: Values
-    was: dict[str, str]
-    """Previous values of those that changed."""
+    changed: str
+    """Which changed, a bit each in hexadecimal; bit 0 is the first."""
+    was: Values
+    """The previous values of those, in order; "" where there was no room for them."""
     says: dict[str, str]
     """What PSTATE and its like mean."""
 
@@ -168,7 +173,7 @@ def markers(moments: Sequence[tuple[int, str]], extent: int) -> str:
     'c4 d1z'
     """
     chosen: dict[int, tuple[int, str]] = {}
-    rank = {kind: n for n, kind in enumerate(_TELLING)}
+    rank = {kind: n for n, kind in enumerate(KINDS)}
     for index, kind in moments:
         slot = index * _MARKERS // (extent + 1)
         held = chosen.get(slot)
@@ -177,10 +182,8 @@ def markers(moments: Sequence[tuple[int, str]], extent: int) -> str:
     return " ".join(f"{_LETTERS[kind]}{_base36(index)}" for index, kind in chosen.values())
 
 
-_TELLING: Final = ("defect", "stop", "deliver", "complete", "input", "raise", "mask", "call")
-_LETTERS: Final = {kind: "x" if kind == "defect" else kind[0] for kind in _TELLING} | {
-    "complete": "o"
-}
+KINDS: Final = ("defect", "stop", "deliver", "complete", "input", "raise", "mask", "call")
+_LETTERS: Final = {kind: "x" if kind == "defect" else kind[0] for kind in KINDS} | {"complete": "o"}
 
 
 def _base36(number: int) -> str:
@@ -194,7 +197,7 @@ def _base36(number: int) -> str:
 
 def size(value: Any) -> int:
     """Return how many bytes a value takes on the way."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(json.dumps(value, ensure_ascii=False).encode())
 
 
 class Packer:
@@ -212,7 +215,7 @@ class Packer:
         self.log = Log(self._labels)
         self.epoch = 0
         self._known = {line.address: line.word for line in program or ()}
-        self._log_frame: tuple[Any, LogFrame] | None = None
+        self._log_place: tuple[int, int, int] | None = None
 
     def fork(self) -> None:
         """Forget what was known of the future: it has been changed."""
@@ -220,7 +223,11 @@ class Packer:
         self.log = Log(self._labels, self.log.events)
 
     def pack(
-        self, snapshot: Snapshot, moments: Sequence[tuple[int, str]], budget: int
+        self,
+        snapshot: Snapshot,
+        moments: Sequence[tuple[int, str]],
+        budget: int,
+        shown: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Return the value of every trait at a moment.
 
@@ -229,52 +236,61 @@ class Packer:
         moments
             All SDEI moments recorded, as (index, kind).
         budget
-            Bytes that all of them may take together, where everything changed.
+            Bytes that those which differ from `shown` may take together.
+        shown
+            The values that the browser has.
         """
         log, now = self.log, snapshot.now
         log.events = tuple(handler.event for handler in snapshot.handlers)
         log.follow(snapshot.trace)
         extent = span(snapshot.total)
+        register_frame = _registers(snapshot)
         traits: dict[str, Any] = {
             "moment": self._moment(snapshot, extent),
-            "registers": _registers(snapshot),
+            "registers": register_frame,
             "context": _context(snapshot),
-            "events": [self._event(diagram.lit(h, log, now), h.entry) for h in snapshot.handlers],
+            "events": [
+                list(self._event(diagram.lit(h, log, now), h.entry)) for h in snapshot.handlers
+            ],
             "markers": markers(moments, extent),
             "console": console_frame(snapshot.console, _TAIL),
             "breakpoints": values(snapshot.breakpoints),
         }
-        left = budget - _ENVELOPE - size(traits)
-        code = self._code_window(snapshot, left // 2)
+        left = budget - _ENVELOPE
+        left -= sum(
+            size(value) + len(name) + 6
+            for name, value in traits.items()
+            if shown.get(name) != value
+        )
+        if left < _SKELETONS:
+            # Nearly every register changed, and all are long: that they did must do.
+            left += size(register_frame["was"])
+            register_frame["was"] = ""
+        code = self._code_window(snapshot, (left - _SKELETONS) // 2)
         if code is not None:
             traits["code"] = code
-            left -= size(code) + 10
-        traits["log"] = self._log(log.count(now), left)
+            left -= size(code)
+        place = (self.epoch, log.count(now), len(log.entries))
+        if place != self._log_place:
+            self._log_place = place
+            traits["log"] = self.log_window(log.count(now), left - _SKELETONS)
         return traits
 
-    def _log(self, now: int, budget: int) -> LogFrame:
-        """Return the window on the log; the same as before where the log is."""
-        key = (self.epoch, now, len(self.log.entries))
-        if self._log_frame is None or self._log_frame[0] != key:
-            self._log_frame = key, self.log_window(now, budget)
-        return self._log_frame[1]
-
     def log_window(self, now: int, budget: int) -> LogFrame:
-        """Return rows up to the moment and some after it, as the budget allows; at least one."""
+        """Return rows up to the moment, and some after it, as far as the budget goes."""
         entries = self.log.entries
         rows: list[list[Any]] = []
-        first = now
-        left = budget - 60
+        first, left = now, budget
         while first > 0 and now - first < _ROOM:
             row = log_row(entries[first - 1])
-            left -= size(row) + 1
-            if rows and left < 0:
+            left -= size(row) + 2
+            if left < 0:
                 break
             rows.insert(0, row)
             first -= 1
         for entry in entries[now : now + _ROOM]:
             row = log_row(entry)
-            left -= size(row) + 1
+            left -= size(row) + 2
             if left < 0:
                 break
             rows.append(row)
@@ -288,7 +304,9 @@ class Packer:
         return {"now": now, "size": len(entries), "first": first, "rows": window}
 
     def _moment(self, snapshot: Snapshot, extent: int) -> Moment:
-        said = summary.sentence(snapshot, self.log.last(snapshot.now))
+        last = self.log.last(snapshot.now)
+        told = last is not None and last.index == snapshot.index and not snapshot.stopped
+        said = "" if told else words.printable(summary.sentence(snapshot, last), 160)
         return {
             "at": snapshot.index,
             "of": snapshot.total,
@@ -300,7 +318,7 @@ class Packer:
             "masked": snapshot.masked,
             "stopped": words.printable(snapshot.stopped),
             "forked": snapshot.forked,
-            "said": words.printable(said, 160),
+            "said": said,
             "epoch": self.epoch,
         }
 
@@ -323,10 +341,10 @@ class Packer:
             return None
         rows = code_rows(listing)
         chosen: list[int] = []
-        left = budget - 30
+        left = budget
         for n in _outward(at, len(rows)):
-            left -= size(rows[n]) + 1
-            if chosen and left < 0:
+            left -= size(rows[n]) + 2
+            if left < 0:
                 break
             chosen.append(n)
         self._known |= {listing[n].address: listing[n].word for n in chosen}
@@ -356,8 +374,14 @@ def _registers(snapshot: Snapshot) -> RegisterFrame:
         for name in ("pstate", "spsr_el1", "esr_el1")
         if now[name]
     }
-    was = {name: f"{old:x}" for name, old in registers.changes(snapshot).items()}
-    return {"now": values([now[name] for name in NAMES]), "was": was, "says": says}
+    was = registers.changes(snapshot)
+    changed = [n for n, name in enumerate(NAMES) if name in was]
+    return {
+        "now": values([now[name] for name in NAMES]),
+        "changed": f"{sum(1 << n for n in changed):x}",
+        "was": values([was[NAMES[n]] for n in changed]),
+        "says": says,
+    }
 
 
 def _context(snapshot: Snapshot) -> ContextFrame | None:
@@ -379,5 +403,5 @@ def console_frame(written: str, limit: int) -> ConsoleFrame:
 
 def signs() -> dict[str, str]:
     """Return the sign of every kind of entry and of every letter in `markers`."""
-    letters = {_LETTERS[kind]: SIGNS[kind] for kind in _TELLING}
+    letters = {_LETTERS[kind]: SIGNS[kind] for kind in KINDS}
     return dict(SIGNS) | letters

@@ -70,7 +70,7 @@ class DebuggerWidget(anywidget.AnyWidget):
         self._packer = frame.Packer(program)
         self._shown = first
         self._on_command = on_command
-        frames = self._packer.pack(first, moments, frame.JUMP_BYTES)
+        frames = self._packer.pack(first, moments, frame.JUMP_BYTES, {})
         super().__init__(guest=self._guest(first), **frames)
         self.on_msg(self._receive)
 
@@ -110,7 +110,8 @@ class DebuggerWidget(anywidget.AnyWidget):
         if forked:
             self._packer.fork()
         self._shown = snapshot
-        self._put(self._packer.pack(snapshot, moments, budget) | others)
+        sent = {name: getattr(self, name) for name in self.traits(sync=True)}
+        self._put(self._packer.pack(snapshot, moments, budget, sent) | others)
 
     def answer(self, **others: Any) -> None:
         """Send some traits as one message, the moment unchanged."""

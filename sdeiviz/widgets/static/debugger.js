@@ -109,6 +109,7 @@ class Store {
   connect(model) {
     this.sent = model.get("done");
     this.takeAll(model);
+    model.on("change:moment", () => this.renew(model));
     model.on("change:log", () => this.takeLog(model));
     model.on("change:console", () => this.takeConsole(model));
     model.on("change:code", () => this.takeCode(model.get("code").rows));
@@ -128,17 +129,18 @@ class Store {
   takeAll(model) {
     this.takeCode(model.get("guest").program ?? []);
     if (model.get("code").rows) this.takeCode(model.get("code").rows);
-    this.takeLog(model);
-    this.takeConsole(model);
+    this.renew(model);
   }
 
-  /** The past was changed: forget what followed. @param {Model} model */
+  /** Where the past was changed, forget what followed. @param {Model} model */
   renew(model) {
-    const epoch = model.get("moment").epoch;
+    const { epoch } = model.get("moment");
     if (epoch === this.epoch) return;
     this.epoch = epoch;
     this.log.clear();
     this.console = { start: 0, text: "" };
+    this.takeLog(model);
+    this.takeConsole(model);
   }
 
   /** @param {Model} model */
@@ -563,7 +565,7 @@ class Surface {
     const any = (/** @type {string[]} */ ...names) => names.some((name) => dirty.has(name));
     if (any("moment", "code")) this.paintCode();
     if (any("breakpoints", "code")) this.paintBreakpoints();
-    if (any("moment", "markers")) this.paintScrubber();
+    if (any("moment", "markers", "log")) this.paintScrubber();
     if (any("registers", "moment")) this.paintRegisters();
     if (any("context", "registers")) this.paintContext();
     if (any("events", "log", "moment")) this.paintDiagram();
@@ -572,13 +574,21 @@ class Surface {
     this.paintStatus();
   }
 
+  /** What just happened, in one sentence. @returns {string} */
+  happened() {
+    const { said } = this.model.get("moment");
+    if (said) return said;
+    const [, , text, answer] = this.store.log.get(this.model.get("log").now - 1) ?? [0, "", "…", ""];
+    return answer ? `${text} = ${answer}` : text;
+  }
+
   paintStatus() {
     /** @type {Moment} */
     const moment = this.model.get("moment");
     const running = this.model.get("running");
     const late = this.waiting && !running;
     const error = this.store.gone ? GONE : this.note || this.model.get("error");
-    say(this.said, running || (late && this.late() ? "Waiting for the kernel …" : moment.said));
+    say(this.said, running || (late && this.late() ? "Waiting for the kernel …" : this.happened()));
     say(this.error, error);
     this.root.classList.toggle("failed", error !== "");
     this.root.classList.toggle("running", running !== "");
@@ -610,7 +620,7 @@ class Surface {
 
   paintScrubber() {
     /** @type {Moment} */
-    const { at, of, span, said } = this.model.get("moment");
+    const { at, of, span } = this.model.get("moment");
     const share = (/** @type {number} */ index) => `${index / span * 100}%`;
     this.recorded.style.width = share(of);
     this.done.style.width = share(at);
@@ -618,7 +628,7 @@ class Surface {
     say(this.position, `${grouped(at)} of ${grouped(of)}`);
     this.slider.setAttribute("aria-valuenow", String(at));
     this.slider.setAttribute("aria-valuemax", String(of));
-    this.slider.setAttribute("aria-valuetext", `${at} of ${of}. ${said}`);
+    this.slider.setAttribute("aria-valuetext", `${at} of ${of}. ${this.happened()}`);
     const marks = this.model.get("markers");
     const drawn = `${marks} ${span}`;
     if (this.drawnMarks === drawn) return;
@@ -716,16 +726,19 @@ class Surface {
   }
 
   paintRegisters() {
-    const { now, was, says } = this.model.get("registers");
+    const { now, changed: bits, was, says } = this.model.get("registers");
     const values = now.split(" ");
+    const before = was.split(" ");
+    const changes = BigInt(`0x${bits}`);
     const { where } = this.model.get("moment");
     this.guest.registers.forEach((name, n) => {
       const { row, value, mark, says: note } = this.cells[name];
       sayValue(value, values[n]);
-      const changed = name in was;
+      const changed = (changes >> BigInt(n) & 1n) === 1n;
+      const old = changed ? before.shift() : "";
       row.classList.toggle("changed", changed);
       say(mark, changed ? "*" : "");
-      row.title = changed ? `was ${pad(was[name])}` : "";
+      row.title = old ? `was ${pad(old)}` : "";
       if (note) say(note, name === "pc" ? where : says[name] ?? "");
     });
   }
