@@ -3,6 +3,7 @@
 from tests.mutants.mutation import Mutation
 
 JSONL = "sdeiviz/trace/jsonl.py"
+RECORD = "sdeiviz/trace/record.py"
 EVENTS = "sdeiviz/trace/events.py"
 
 MUTATIONS = [
@@ -50,5 +51,16 @@ MUTATIONS = [
         "range(0xC400_0020, 0xC400_0040)",
         "range(0xC400_0020, 0xC400_003F)",
         "the last call is no SDEI",
+    ),
+    Mutation(
+        RECORD,
+        "pc, x0 & 0xFFFF_FFFF, tuple(arguments)",
+        "pc, x0, tuple(arguments)",
+        "the function has 64 bits",
+    ),
+    Mutation(RECORD, "        if self.result is None:", "        if not self.result:", "no zero"),
+    Mutation(RECORD, "            self._records.clear()\n", "", "what was read comes again"),
+    Mutation(
+        RECORD, "del self._read()[length:]", "del self._events[length:]", "unread records stay"
     ),
 ]
