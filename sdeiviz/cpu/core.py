@@ -31,6 +31,7 @@ _HVC: Final = 11
 
 _WFI: Final = 0xD503_207F
 _NEVER: Final = 0xFFFF_FFFF_FFFF_FFFF
+_PC_ALIGNMENT: Final = esr.Class.PC_ALIGNMENT << 26 | esr.IL
 _AARCH32: Final = (
     "the guest went to AArch32 at EL0, which is not supported; build all of it for AArch64"
 )
@@ -129,6 +130,7 @@ class Core:
             (regs.VMPIDR_EL2, 1 << 31 | mpidr),
             (regs.VTCR_EL2, regs.VTCR),
             (regs.VTTBR_EL2, stage2),
+            (regs.EL1_REGISTERS["cpacr_el1"], 0),  # as at reset; but this core never traps it
         ):
             write_cp(uc, register, value)
 
@@ -363,12 +365,16 @@ class Core:
         while state[clk.INDEX] < target:
             if state[clk.INTERRUPT]:
                 return End.SLICE
-            if target - state[clk.INDEX] == 1 and (self._pc[0] + 4) % _SMALLEST_PAGE:
-                self._run_exactly(self._pc[0], 4)
+            pc = self._pc[0]
+            if pc & 3:
+                self._misaligned(pc)
+            elif target - state[clk.INDEX] == 1 and (pc + 4) % _SMALLEST_PAGE:
+                self._run_exactly(pc, 4)
             else:
-                self._start(self._pc[0], _NEVER)
+                self._start(pc, _NEVER)
                 if (
                     state[clk.BLOCKED_SIZE]
+                    and not state[clk.BLOCKED_START] & 3
                     and not state[clk.INTERRUPT]
                     and state[clk.INDEX] < target
                 ):
@@ -451,6 +457,10 @@ class Core:
                 # No block begins here: the last one ran to its end, also where that led back
                 # into it (an ERET to EL0).
                 self._state[clk.LAST_SIZE] = 0
+                if self._end or self._state[clk.INDEX] >= self._state[clk.TARGET]:
+                    # Only a block would have been refused; the fetch comes with the next run.
+                    uclib.uc_emu_stop(self._handle)
+                    return
             self._settle()
             if number == _HVC:
                 self._handler.hypercall()
@@ -484,9 +494,14 @@ class Core:
         address = self._fault_address[0]
         if not self._aarch64[0]:
             raise CoreError(_AARCH32)
-        if self._target_el[0] == 2:
+        pc = self._pc[0]
+        if pc & 3:
+            self._misaligned(pc)
+        elif self._target_el[0] == 2:
             if number in (_INSTRUCTION_ABORT, _DATA_ABORT):
-                ipa = self._hpfar[0] >> 4 << 12 | address & 0xFFF
+                ipa = self._hpfar[0] >> 4 << 12
+                if not syndrome & esr.S1PTW:  # else this is the table's page, not the address's
+                    ipa |= address & 0xFFF
                 self._handler.stage2_abort(syndrome, address, ipa)
             else:
                 self._handler.trap(syndrome)
@@ -494,7 +509,15 @@ class Core:
             if number != _SVC:  # which ends its block, and was counted with it
                 self.count()
             has_address = number in (_INSTRUCTION_ABORT, _DATA_ABORT)
-            self._handler.guest_exception(syndrome, address if has_address else None, self._pc[0])
+            self._handler.guest_exception(syndrome, address if has_address else None, pc)
+
+    def _misaligned(self, pc: int) -> None:
+        """Refuse a PC between two instructions, before all else (Arm ARM D1.10.8).
+
+        The core itself would fetch there.
+        """
+        self.count()
+        self._handler.guest_exception(_PC_ALIGNMENT, pc, pc)
 
     def take_exception(self, syndrome: int, address: int | None, pc: int) -> int:
         """Take a synchronous exception to EL1 and return the vector's address (Arm ARM D1.10.2).

@@ -3,7 +3,7 @@
 from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from sdeiviz.abi import esr
+from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.smccc import MASK32, MASK64, NOT_SUPPORTED
 from sdeiviz.cpu import Core, decode_access
 from sdeiviz.cpu.clock import INDEX
@@ -224,7 +224,9 @@ class Vcpu:
         if vm.memory.contains(ipa) and vm.stage2.written(ipa):
             return
         reason = "nothing is there"
-        if ipa - ipa % uart.SIZE == uart.BASE:
+        if syndrome & esr.S1PTW:
+            reason = "no translation table can be there"
+        elif ipa - ipa % uart.SIZE == uart.BASE:
             reason = self._uart(syndrome, ipa - uart.BASE)
             if not reason:
                 self.enter()
@@ -311,6 +313,7 @@ class Vcpu:
     def reset(self, entry: int, x0: int) -> None:
         """Start again at the image's entry, EL1h, everything masked, x0 given and all else zero."""
         self.core.reset()
+        self.core.pstate = pstate.DAIF | pstate.EL1H
         self.core.pc = entry
         self.x[0] = x0
         self.timer, self.pmu = GenericTimer(), Pmu()
