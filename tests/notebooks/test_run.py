@@ -143,10 +143,10 @@ def test_it_runs_cold_offline_small_and_twice_the_same(name: str, tmp_path: Path
 
 def test_the_debugger_and_a_prediction_are_shown_as_widgets_and_as_text(tmp_path: Path) -> None:
     cells = execute(read("00_start_here").ipynb.cells, tmp_path)
-    shown = [o.data for c in cells for o in c.get("outputs", []) if o.output_type != "stream"]
+    data = [o.data for c in cells for o in c.get("outputs", []) if o.output_type != "stream"]
+    shown = [one for one in data if "application/vnd.jupyter.widget-view+json" in one]
     assert len(shown) == 2
-    for data in shown:
-        assert {"application/vnd.jupyter.widget-view+json", "text/plain"} <= set(data)
+    assert all("text/plain" in one for one in shown)
     assert shown[0]["text/plain"].startswith("registration (kvm-v7), instruction 0 of 0")
     assert shown[1]["text/plain"].startswith("The guest is about to run its second HVC.")
 
