@@ -67,10 +67,11 @@ class Listing:
         text = (image.lines.text(place.file) or ()) if place else ()
         source = text[place.line - 1] if place and 0 < place.line <= len(text) else ""
         name = image.symbols.name_at(address) or ""
+        data = image.symbols.is_data(address)
         return Line(
             address=address,
             word=word,
-            text=disassemble(address, word),
+            text=f".word {word:#010x}" if data else disassemble(address, word),
             label="" if "+" in name else name,
             file=place.file if place else "",
             number=place.line if place else 0,

@@ -31,6 +31,18 @@ class Symbols:
 
     def __init__(self, elf: Elf | None = None) -> None:
         self._elf = elf
+        self._mapping: list[tuple[int, bool]] = []
+        """Where code ($x) and data ($d) begin within a section: (address, data)."""
+
+    def is_data(self, address: int) -> bool:
+        """Tell whether an address within code holds data, such as a literal pool."""
+        marks = self._marks
+        index = bisect_right(marks, (address, True)) - 1
+        return index >= 0 and marks[index][1]
+
+    @cached_property
+    def _marks(self) -> list[tuple[int, bool]]:
+        return sorted(self._mapping) if self._read else []
 
     def name_at(self, address: int) -> str | None:
         """Return what an address (as linked) is called, such as ``"handler+0x10"``.
@@ -94,8 +106,10 @@ class Symbols:
                 or index == _UNDEFINED
                 or index >= min(len(sections), _FIRST_RESERVED)
                 or not name
-                or name.startswith("$")  # $x and $d only tell code from data
             ):
+                continue
+            if name.startswith("$"):
+                self._mapping.append((address, name.startswith("$d")))
                 continue
             section = sections[index]
             end = address + size if size else max(section.address + section.size, address + 1)

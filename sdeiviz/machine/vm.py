@@ -44,6 +44,8 @@ from sdeiviz.trace import (
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
 FOREVER: Final = (1 << 63) - 1
+AFFINITY: Final = 0xFF_00FF_FFFF
+"""Aff3 and Aff2-0 of MPIDR_EL1; a guest may pass the register as it reads it."""
 
 
 class StopReason(StrEnum):
@@ -198,7 +200,8 @@ class VirtualMachine:
         return self.stopped is not None or self._reset_requested
 
     def _find_vcpu(self, mpidr: int) -> SdeiVcpu | None:
-        return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == mpidr), None)
+        affinity = mpidr & AFFINITY
+        return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == affinity), None)
 
     def emit(self, vcpu: Vcpu, event: Callable[..., TraceEvent], *fields: Any) -> None:
         """Add an event to the trace."""

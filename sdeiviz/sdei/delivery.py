@@ -81,6 +81,12 @@ class Delivery:
         handler.pending = False
         return 0
 
+    def drop_pending(self, vcpu: SdeiVcpu, handler: EventHandler) -> None:
+        """Withdraw an event with its handler."""
+        if handler.pending:
+            handler.pending = False
+            self.emit(vcpu, EventCancelled, handler.event, True)
+
     def _raise(self, vcpu: SdeiVcpu, handler: EventHandler, source: str) -> None:
         self.emit(vcpu, EventRaised, handler.event, source, handler.pending)
         handler.pending = True
@@ -188,6 +194,7 @@ class Delivery:
         for handler in sdei.handlers.values():
             if handler.state:
                 self.emit(vcpu, HandlerStateChanged, handler.event, "reset", int(handler.state), 0)
+            self.drop_pending(vcpu, handler)
             sdei.handlers[handler.event] = EventHandler(handler.event)
 
     # -- shared with the calls

@@ -134,7 +134,7 @@ class Dispatcher(Delivery):
             return _INVALID
         result = self.apply(vcpu, handler, Action.UNREGISTER)
         if result is not _DENIED and self.profile.unregister_clears_pending:
-            handler.pending = False
+            self.drop_pending(vcpu, handler)
         return result
 
     def event_status(self, vcpu: SdeiVcpu) -> int:
@@ -207,7 +207,7 @@ class Dispatcher(Delivery):
         for handler in vcpu.sdei.handlers.values():
             self.apply(vcpu, handler, Action.RESET)
             if self.profile.unregister_clears_pending:
-                handler.pending = False
+                self.drop_pending(vcpu, handler)
         return _SUCCESS
 
     def shared_reset(self, vcpu: SdeiVcpu) -> int:

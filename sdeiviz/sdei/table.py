@@ -112,7 +112,7 @@ enabled.'
     if TABLE[action][state].result is not Result.DENIED:
         return ""
     legal = legal_states(action)
-    names = [s.title for s in legal]
+    names = [s.title.replace(", ", " and ") for s in legal]
     needs = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " or " + names[-1]
     text = f"{action.value} needs a handler that is {needs}; this one is {state.title}."
     for step, row in TABLE.items():

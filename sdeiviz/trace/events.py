@@ -74,7 +74,7 @@ class EventRaised(NamedTuple):
 
 
 class EventCancelled(NamedTuple):
-    """The host withdrew a pending event."""
+    """A pending event was withdrawn: by the host, or with its handler."""
 
     index: int
     time: int
