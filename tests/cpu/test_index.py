@@ -1,7 +1,6 @@
 """The instruction index is architectural: counted by hand, and the same however a run is cut."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,11 +13,11 @@ VARIANTS = ["native", "python", "copied registers"]
 
 
 @pytest.fixture(params=VARIANTS)
-def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each clock, and a core whose registers cannot be reached in place."""
     if request.param == "copied registers":
         monkeypatch.setattr(core, "find_live_state", lambda uc, layout: None)
-    yield request.param
+    return str(request.param)
 
 
 def machine(name: str, variant: str) -> VirtualMachine:
