@@ -364,6 +364,7 @@ class TestD11:
         assert v7.sdei.save() == Guest().sdei.save()
         status = {"U": 0, "R": 1, "E": 3, "ER": 7, "RR": 5, "UP": 4}[state]
         moments = ["MaskChanged(True,)", "HandlerStateChanged(0, 'reset', 1, 0)"]
+        moments.append("EventCancelled(0, True)")
         if status:
             moments.append(f"HandlerStateChanged(1, 'reset', {status}, 0)")
         assert v7.moments() == moments
