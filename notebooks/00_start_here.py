@@ -13,7 +13,7 @@
 # ---
 
 # %%
-# This cell starts a small machine. Click in it, then press Shift+Enter.
+# Click in this cell and press Shift+Enter. Then press the button "Next SDEI" that appears.
 import sdeiviz
 
 debug = sdeiviz.debug("registration")
@@ -22,11 +22,13 @@ debug
 # %% [markdown]
 # # Start here
 #
-# Above is a machine with a program in it. The program has not begun. Press the button **Next
-# SDEI** (or click in the debugger and press the key `n`).
+# Above is a machine with a program in it, and a debugger around it. The button **Next SDEI** (or,
+# after a click into the debugger, the key `n`) runs the program to the next thing that matters
+# here.
 #
-# The program ran until it asked the layer below it for something, and it has the answer. You have
-# stepped your first call. Press **Back** (`b`) and **Step** (`s`) a few times: the machine goes
+# The first of these is an instruction called `hvc`: the program asks the layer below it for
+# something, and has the answer in the next step. You have seen it happen if the arrow is right
+# below the first `hvc`. Press **Back** (`b`) and **Step** (`s`) a few times: the machine goes
 # into its past and on again. The key `?` lists all keys.
 #
 # After this notebook you can
@@ -62,7 +64,7 @@ debug
 #   PSTATE in **SPSR_EL1**; the instruction ERET goes back to what they say.
 
 # %% [markdown]
-# ## Two programs that do not see each other
+# ## Two programs on one processor
 #
 # - A **hypervisor** is the program at EL2. It lets several systems share one computer. In Linux
 #   it is called **KVM**.
@@ -77,8 +79,9 @@ debug
 #   supported".
 #
 # What is real here: the guest is an arm64 program in an ELF file, executed instruction by
-# instruction by a processor emulator. Its HVC leaves it. The hypervisor that answers is written
-# in Python, so that you can read it, and decides as KVM would.
+# instruction by a processor emulator. At its HVC the emulator stops, and a hypervisor written in
+# Python decides, as KVM would with the patches described below. You can read it: it is the folder
+# `sdei` of this package.
 
 # %% [markdown]
 # ## One call, slowly
@@ -98,9 +101,9 @@ print(disassembly.text(debug.snapshot(), before=3, after=2))
 # number of the call. How to call is fixed by Arm's *SMC Calling Convention*, for HVC too: the
 # number goes into w0, arguments follow from x1 on, the answer comes back in x0.
 #
-# The number is 0xC4000020. Bit 31 says: a call that is finished when it returns. Bit 30: it uses
-# 64-bit registers. Bits 29 to 24 hold 4: a standard service. The low 16 bits, 0x20, are the first
-# of SDEI's numbers, SDEI_VERSION. What SDEI is comes further down.
+# The number is 0xC4000020. Bit 31 says that the call is done when it returns, bit 30 that it uses
+# 64-bit registers. Bits 29 to 24 hold 4, the owner: Arm's own standard services. The low 16 bits
+# hold 0x20, the first of SDEI's numbers, SDEI_VERSION. What SDEI is comes further down.
 #
 # Now run that one instruction, and print every register that it changed.
 
@@ -220,8 +223,9 @@ print("the same registers:", debug.snapshot().registers == before)
 # very instruction, that the page will take a while: run something else. To tell it, there must be
 # a way in. Event 1 was to be the way in.
 #
-# The series was never merged. Here it is called `kvm-v7`, with what would hang the host or lose
-# events mended, and `kvm-v7-literal`, exactly as it was posted.
+# The series was never merged. The hypervisor here follows it, in one of two **profiles**, which
+# are sets of switches. `kvm-v7` is the series with those mistakes mended that would hang the host
+# or lose an event. `kvm-v7-literal` has the mistakes too.
 
 # %% [markdown]
 # ## What was said against it
@@ -231,22 +235,23 @@ print("the same registers:", debug.snapshot().registers == before)
 #
 # - Only asynchronous page fault would use it, and the maintainers of arm64 did not plan to take
 #   that.
-# - It ties a guest's memory management to one hypervisor. Others would ask for hooks of their
-#   own.
+# - It makes the memory management of a guest call into one certain hypervisor. The makers of
+#   other hypervisors would ask for the same.
 # - Nobody on arm64 had asked for it, and large providers did not use it even on x86, which has
 #   it.
 # - There were no measurements of a workload.
 #
 # Paolo Bonzini, who maintains KVM, disagreed: Linux has interfaces between guest and host that no
 # architecture defines, the guest needs about twenty lines besides SDEI, and numbers had been
-# posted. Sean Christopherson told that Google ran post-copy migration with asynchronous page
-# fault switched off, for its old form on x86 was a mess, and had not looked at it since. In 2023
-# the author said that the work was suspended.
+# posted. Sean Christopherson, who maintains KVM on x86, told that Google ran post-copy migration
+# with asynchronous page fault switched off, for its old form on x86 was a mess, and had not
+# looked at it since. In 2023 the author said that the work was suspended.
 #
 # This course does not decide it for you. In the next notebook you see how many rules a guest must
 # follow for one event. In the third you see what an event does to the code that it interrupts,
 # and how one missing line loses an event. What asynchronous page fault gains is not measured in
-# these three. Keep the question: is the way in worth its rules?
+# these three. Keep one question in mind: is such a way into the guest worth the rules that come
+# with it?
 
 # %% [markdown]
 # ## What you have now

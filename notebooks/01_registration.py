@@ -15,8 +15,8 @@
 # %% [markdown]
 # # Registration: three locks
 #
-# One idea: an event reaches a guest only when three locks are open, and every call turns one of
-# them or is refused.
+# One idea: an event reaches a guest only when three locks are open. A call that is to turn one of
+# them does so, or is refused.
 #
 # After this notebook you can
 #
@@ -67,7 +67,8 @@ print(log.text(debug.snapshot()))
 # %% [markdown]
 # First lock: a handler. The guest asked for the status of event 0, which was unregistered, and
 # registered it. Of the five arguments three matter here: the event, the entry, the handler's
-# argument. The affinity is for events that PEs share, so it is ignored, as is bit 0 of the flags.
+# argument. Flags and affinity say which PE gets an event that PEs share; a private event has no
+# use for them.
 #
 # The answer 0 is SUCCESS. Answers below zero are errors:
 #
@@ -139,20 +140,21 @@ print(log.text(debug.snapshot(), 1))
 # is worked out from the table that decides the call; the state diagram is drawn from the same
 # table.
 #
-# What is checked comes in a fixed order, and the first thing wrong is the answer:
+# Each call makes its checks in a fixed order. The first that fails decides the answer. In this
+# series:
 #
-# | call | checks of this series, in order |
+# | call | checks, in order |
 # |---|---|
-# | EVENT_REGISTER | number, flags: INVALID_PARAMETERS. Registered or still running: DENIED |
+# | EVENT_REGISTER | number, flags not 0 or 1: INVALID_PARAMETERS. Registered or running: DENIED |
 # | EVENT_ENABLE, EVENT_DISABLE | number: INVALID_PARAMETERS. Not registered: DENIED |
 # | EVENT_UNREGISTER | number: INVALID_PARAMETERS. Not registered: PENDING if it runs, else DENIED |
 # | EVENT_STATUS | number: INVALID_PARAMETERS, nothing else |
 # | EVENT_SIGNAL | number not 0, or not registered: INVALID_PARAMETERS |
 # | PE_MASK, PE_UNMASK | nothing: always SUCCESS |
 #
-# Numbers are 0 and 1. Enabling what is enabled, or masking what is masked, is SUCCESS and changes
-# nothing. EVENT_UNREGISTER while the handler runs answers PENDING, and has already taken the
-# event out: the status is 4.
+# Event numbers are 0 and 1. Enabling what is enabled, or masking what is masked, is SUCCESS and
+# changes nothing. EVENT_UNREGISTER while the handler runs answers PENDING, and has already taken
+# the event out: the status is 4.
 
 # %% [markdown]
 # ## Predict: an event that comes too early
@@ -161,59 +163,68 @@ print(log.text(debug.snapshot(), 1))
 #
 # | what | changed by | holds back |
 # |---|---|---|
-# | PSTATE.DAIF | the guest, and every exception | interrupts, never an event |
+# | PSTATE.DAIF | the guest; every exception sets it | interrupts, never an event |
 # | the PE's mask | PE_MASK, PE_UNMASK | all events of this PE |
 # | a disabled event | EVENT_DISABLE, EVENT_ENABLE | this one event |
 #
 # None of the three stops a handler that runs already.
 #
-# The debugger lets you be the host. Go back to the moment when event 0 had just been enabled and
-# the PE was still masked. Suppose that the host raises event 0 there.
+# The debugger lets you be the host. This one has run the guest to its end, and then went back to
+# the moment when event 0 had just been enabled and the PE was still masked.
 
 # %%
-masked = Prediction(course.MASKED, debug)
+early = sdeiviz.debug("registration")
+early.run()
+early.start()
+while early.snapshot().handlers[0].state is not State.ENABLED:
+    early.next_sdei()
+early
+
+# %%
+masked = Prediction(course.MASKED, early)
 masked
 
 # %% [markdown]
-# When you have decided, do it.
+# When you have decided, be the host and raise event 0. The button **Inject 0** does the same.
 
 # %%
-debug.start()
-while debug.snapshot().handlers[0].state is not State.ENABLED:
-    debug.next_sdei()
-if not debug.snapshot().handlers[0].pending:  # not yet, in this recording
-    debug.inject_event(0)
-debug.next_sdei()
-debug.next_sdei()
-print(log.text(debug.snapshot(), 5))
+early.start()
+while early.snapshot().handlers[0].state is not State.ENABLED:
+    early.next_sdei()
+if not early.snapshot().handlers[0].pending:  # not yet, in this recording
+    early.inject_event(0)
+early.next_sdei()
+early.next_sdei()
+print(log.text(early.snapshot(), 5))
 
 # %% [markdown]
 # The injection was not refused: the event became pending. It waited, and it did not show in the
 # status, which is still 3. Then PE_UNMASK opened the last lock. The call was answered first. The
 # handler was entered at the instruction after it, before that instruction ran.
 #
-# You have changed the past: the surface says so, and what followed in the old recording is gone.
+# You have changed the past. The debugger says "changed", and what followed in the old recording
+# is gone.
 #
 # DAIF did not matter. Here is what was interrupted; a capital letter is a mask that is set.
 
 # %%
 from sdeiviz.views import context
 
-print(context.text(debug.snapshot()).splitlines()[0])
+print(context.text(early.snapshot()).splitlines()[0])
 
 # %% [markdown]
 # This guest's handler has nothing to do. It makes one call, **EVENT_COMPLETE**, and the
 # interrupted code goes on. How that works is the subject of the next notebook.
 
 # %%
-debug.next_sdei()
-print(log.text(debug.snapshot(), 2))
+early.next_sdei()
+print(log.text(early.snapshot(), 2))
 
 # %% [markdown]
 # ## Make your own mistake
 #
 # A debugger without widgets takes the same commands. This one stops before the first EVENT_ENABLE
-# and writes another number into x1.
+# and writes another event number into x1.
 
 # %%
 other = sdeiviz.debug("registration", surface="text")
@@ -227,15 +238,16 @@ print(log.text(other.snapshot(), 2))
 # %% [markdown]
 # ## What you have now
 #
-# - Three locks: registered, enabled, unmasked. An event that is raised while one is shut stays
-#   pending, provided that it is registered.
+# - Three locks: registered, enabled, unmasked. An event that is raised while it is disabled, or
+#   while the PE is masked, stays pending until both have changed. One that is not registered
+#   cannot be raised.
 # - Status 1, 2, 4: registered, enabled, running.
 # - INVALID_PARAMETERS is about arguments, DENIED about the state.
 # - DAIF does not hold events back.
 #
-# Two details where the specification asks for more than the series does: its PE_MASK answers 1
-# when the PE was not masked before, and its EVENT_SIGNAL names any PE as the target; the series
-# ignores the target.
+# Two details where the specification differs from the series: its PE_MASK answers 1 when the PE
+# was not masked before; its EVENT_SIGNAL reaches any PE, and succeeds even where the event is not
+# registered.
 #
 # Try it: run the last code cell again, but in place of its last three commands raise event 1 with
 # `print(other.inject_event(1))`. The answer is one of Linux's error numbers, -2: no such entry.

@@ -34,13 +34,15 @@
 #
 # - The **interrupted context** is what delivery saves: PC, PSTATE and x0 to x17 of the code that
 #   the event interrupted. The hypervisor keeps it in its own memory, not on a stack of the guest.
-# - **EVENT_CONTEXT** lets the handler read the saved x0 to x17.
+# - **EVENT_CONTEXT** lets the handler read the saved x0 to x17, one at a time.
 # - **EVENT_COMPLETE** ends the handler and puts the interrupted context back.
 # - **EVENT_COMPLETE_AND_RESUME** ends it too, and goes to an address of the handler's choice.
 # - ELR_EL1 and SPSR_EL1, once more: where an exception to EL1 leaves PC and PSTATE, and what ERET
 #   at EL1 goes back to.
 # - **VBAR_EL1** holds the address of the guest's table of vectors. An IRQ that interrupts EL1
-#   itself enters at offset 0x280.
+#   itself enters at offset 0x280 (if EL1 was on SP_EL1).
+# - There are two stack pointers, SP_EL0 and SP_EL1. PSTATE says which one SP means. A handler
+#   always begins on SP_EL1.
 
 # %%
 import sdeiviz
@@ -49,8 +51,9 @@ debug = sdeiviz.debug("delivery")
 debug
 
 # %% [markdown]
-# The guest registers event 0 with the argument 0x51, enables it, unmasks its PE, puts 0x1234 into
-# x4 and signals the event to itself. The cell stops just before this last HVC.
+# The guest works in two rounds, with two handlers. In the first it registers event 0 with the
+# argument 0x51, enables it, unmasks its PE, puts 0x1234 into x4 and signals the event to itself.
+# The cell stops just before this last HVC.
 
 # %%
 from sdeiviz.views import disassembly
@@ -78,8 +81,8 @@ zeroed = Prediction(course.ZEROED, debug)
 zeroed
 
 # %% [markdown]
-# When you have decided, step. This cell and those after it find their moment from wherever you
-# are.
+# When you have decided, step. The cells below that print something go to their moment by
+# themselves.
 
 # %%
 from sdeiviz.views import context, log
@@ -101,8 +104,8 @@ print(context.text(debug.snapshot()))
 
 # %% [markdown]
 # The four live values that matter: x0 the event, x1 the argument from EVENT_REGISTER, x2 the
-# interrupted PC, x3 the interrupted PSTATE. PSTATE now says EL1 on SP_EL1, with D, A, I and F
-# set; the flags are still those of the interrupted code.
+# interrupted PC, x3 the interrupted PSTATE. PSTATE now says EL1h, that is EL1 on SP_EL1, with D,
+# A, I and F set. The flags are still those of the interrupted code.
 #
 # | | saved by the hypervisor | at the handler's first instruction |
 # |---|---|---|
@@ -121,10 +124,10 @@ print(context.text(debug.snapshot()))
 # ## Where the series departs from the specification
 #
 # The specification gives x4 to x17 to the handler as they were. The posted code writes zeros; our
-# list of its differences calls this D9. The copy is complete either way. But a handler that takes
-# x4 for the interrupted one is wrong, and Linux's own handler does: of x0 to x17 it reads only
-# the first few with EVENT_CONTEXT. This guest reads x4 in both ways. Its console, first under the
-# series, then with this one switch turned:
+# list of its differences calls this D9. What the hypervisor saves is the same either way. But a
+# handler that takes the live x4 for the interrupted one is then wrong. Linux's own handler takes
+# it so: it asks EVENT_CONTEXT only for the first few registers. This guest reads x4 in both ways.
+# Its console, first under the series, then with this one switch turned:
 
 # %%
 from sdeiviz.sdei import profile
@@ -143,6 +146,9 @@ for rules in ("kvm-v7", untouched):
 # and x30 there, and one step back, in the handler.
 
 # %%
+debug.start()
+while not debug.snapshot().contexts:
+    debug.next_sdei()
 while debug.snapshot().contexts:
     debug.next_sdei()
 print(log.text(debug.snapshot(), 3))
@@ -152,13 +158,13 @@ for where in ("after", "before"):
     debug.step_back()
 
 # %% [markdown]
-# EVENT_COMPLETE has no answer. It does not return to the handler: x0 to x17, PSTATE and PC become
-# the interrupted ones, all in one step, and the state goes from 7 to 3. The hypervisor did not
-# touch x30. It is the interrupted one because the handler stored it first and loaded it back
-# last. It had to: printing is a function call, and a call changes x30.
+# EVENT_COMPLETE never writes an answer. It does not return to the handler: x0 to x17, PSTATE and
+# PC become the interrupted ones, all in one step, and the state goes from 7 to 3. The hypervisor
+# did not touch x30. It is the interrupted one because the handler stored it first and loaded it
+# back last. It had to: printing is a function call, and a call changes x30.
 #
-# Step back over it once more, and forward. The handler comes back with its own registers, since
-# the machine itself goes back.
+# Step back over it, and forward again. The handler is there with its registers, as if it had not
+# ended yet.
 
 # %% [markdown]
 # ## The second way out
@@ -176,19 +182,21 @@ print(f"pc      {now.pc:x} = VBAR_EL1 + {now.pc - now.vbar_el1:#x}")
 print(f"elr_el1 {now.elr_el1:x}   spsr_el1 {now.spsr_el1:x}   x4 {now.x[4]:x}")
 
 # %% [markdown]
-# The event is complete: state 3, no context, x0 to x17 as interrupted. But the processor is where
-# an IRQ would have led, at EL1 with D, A, I and F set, and ELR_EL1 and SPSR_EL1 say where and how
-# to go on. What they held before is lost. To the guest it looks as if an IRQ had been taken at
-# the interrupted instruction.
+# The event is complete: its state is 3, and x0 to x17 are the interrupted ones. But the processor
+# is where an IRQ would have led, at EL1 with D, A, I and F set, and ELR_EL1 and SPSR_EL1 say
+# where and how to go on. What they held before is lost. To the guest it looks as if an IRQ had
+# been taken at the interrupted instruction.
 #
-# That is what a kernel wants. In the handler it can do almost nothing, since it may have
-# interrupted itself anywhere. In the code behind its IRQ vector it can wake up programs and
-# switch between them. Linux resumes there whenever the interrupted code could have taken an IRQ.
+# That is what a kernel wants. In the handler it can do almost nothing: the event may have
+# interrupted the kernel anywhere, with any lock held. In the code behind its IRQ vector it can
+# wake up programs and switch between them. Linux resumes there whenever the interrupted code
+# could have taken an IRQ.
 #
 # The interrupted code has a name in the source. Run until the ERET has led back to it:
 
 # %%
 debug.toggle_breakpoint("interrupted_again")
+debug.start()
 debug.run()
 debug.toggle_breakpoint("interrupted_again")
 print(disassembly.text(debug.snapshot(), before=1, after=1))
@@ -202,17 +210,16 @@ print(disassembly.text(debug.snapshot(), before=1, after=1))
 # Immediate means: now or not at all.
 
 # %%
-debug.start()
-while debug.snapshot().masked:
-    debug.inject_event(0, immediate=True)
-    debug.next_sdei()
-debug.inject_event(0, immediate=True)
-print(log.text(debug.snapshot(), 12))
+host = sdeiviz.debug("delivery", surface="text")
+while host.snapshot().masked:
+    host.inject_event(0, immediate=True)
+    host.next_sdei()
+host.inject_event(0, immediate=True)
+print(log.text(host.snapshot()))
 
 # %% [markdown]
-# Not registered; then registered but not enabled; then enabled but masked; then it is let in, and
-# the handler interrupts code that made no call. You have changed the past again: this is another
-# recording now, and the surface says so.
+# Four attempts. The event was not registered; registered, but not enabled; enabled, but the PE
+# was masked; and then it came through, and interrupted code that had made no call.
 #
 # An immediate injection is refused, too, while any event is pending or any handler runs. One that
 # is not immediate is refused only for an event that is not registered. Otherwise it makes the
@@ -223,7 +230,7 @@ print(log.text(debug.snapshot(), 12))
 #
 # When a handler completes, something may have become pending meanwhile. The text of the series
 # says that delivery is then tried again. The code of version 7 does not ask for it: D2 on our
-# list. The profile `kvm-v7` mends it. This machine has the defect back, and no other:
+# list. The profile `kvm-v7` mends it. This machine has that one mistake back:
 
 # %%
 defective = profile("kvm-v7").set("request_after_complete=off")
@@ -234,7 +241,7 @@ lossy
 
 # %% [markdown]
 # The first handler has just been entered. Now the host raises event 0 a second time. Later, in
-# its second round, the guest will call EVENT_UNREGISTER; that drops what is pending.
+# its second round, the guest will call EVENT_UNREGISTER.
 
 # %%
 lost = Prediction(course.LOST, lossy)
@@ -254,10 +261,10 @@ while lossy.snapshot().handlers[0].pending:
 print(log.text(lossy.snapshot(), 6))
 
 # %% [markdown]
-# Raised, never delivered, and nobody was told. Nothing is broken in the state: the event was
-# enabled, the PE unmasked, the event pending. There was only no occasion to look. Signalling
-# again would not have helped: the posted EVENT_SIGNAL asks for delivery only where the event was
-# not pending before.
+# Raised, never delivered, and nobody was told: EVENT_UNREGISTER drops what is pending. After
+# EVENT_COMPLETE the event was enabled and pending, the PE was unmasked, and no handler ran. But
+# nothing made the hypervisor look. Signalling again would not have helped: the posted
+# EVENT_SIGNAL asks for delivery only where the event was not pending before.
 #
 # Under `kvm-v7-literal`, with all that was posted, it ends differently. There EVENT_UNREGISTER
 # does not drop what is pending (D4). The guest checks where it was interrupted, and prints what
@@ -269,7 +276,8 @@ while not literal.snapshot().contexts:
     literal.next_sdei()
 literal.inject_event(0)
 literal.run()
-print(*literal.snapshot().console.splitlines()[13:], sep="\n")
+_, heading, rest = literal.snapshot().console.partition("round two")
+print(heading + rest)
 
 # %% [markdown]
 # The old event came out at the next EVENT_ENABLE, in the handler of the second round, at an
@@ -281,12 +289,12 @@ print(*literal.snapshot().console.splitlines()[13:], sep="\n")
 #
 # - Delivery comes after the answer and before the next instruction.
 # - Saved: PC, PSTATE, x0 to x17. The rest belongs to the interrupted code.
-# - COMPLETE goes back. COMPLETE_AND_RESUME pretends an IRQ.
+# - EVENT_COMPLETE goes back. EVENT_COMPLETE_AND_RESUME makes it look as if an IRQ had been taken.
 # - Pending is one bit. An event is delivered when someone looks, so every change that makes one
 #   deliverable must make someone look.
 #
 # As to the question of the first notebook: you have seen the rules that a way in needs, and two
-# ways to get them wrong. What the way in is worth depends on what is sent through it.
+# ways to get them wrong. What it is worth depends on what is sent through it.
 #
 # Try it: in `lossy`, go back to the moment when the handler completes, and raise the event once
 # more. Is it one delivery or two?

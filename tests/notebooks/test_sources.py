@@ -117,6 +117,11 @@ def test_links_lead_to_another_notebook(notebook: Notebook) -> None:
     assert not re.search(r"https?://|<img|!\[", text)
 
 
+def test_a_table_stands_apart_or_it_is_not_drawn(notebook: Notebook) -> None:
+    for source in notebook.sources("markdown"):
+        assert not re.search(r"^[^|\n].*\n\|", source, re.MULTILINE), source
+
+
 def test_it_asks_before_it_tells(notebook: Notebook) -> None:
     asked = [n for n, cell in enumerate(notebook.ipynb.cells) if "Prediction(" in cell.source]
     assert asked
