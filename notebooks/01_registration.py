@@ -159,16 +159,6 @@ print(log.text(debug.snapshot(), 1))
 # %% [markdown]
 # ## Predict: an event that comes too early
 #
-# Three things are called masked, and they are not the same:
-#
-# | what | changed by | holds back |
-# |---|---|---|
-# | PSTATE.DAIF | the guest; every exception sets it | interrupts, never an event |
-# | the PE's mask | PE_MASK, PE_UNMASK | all events of this PE |
-# | a disabled event | EVENT_DISABLE, EVENT_ENABLE | this one event |
-#
-# None of the three stops a handler that runs already.
-#
 # The debugger lets you be the host. This one has run the guest to its end, and then went back to
 # the moment when event 0 had just been enabled and the PE was still masked.
 
@@ -205,12 +195,23 @@ print(log.text(early.snapshot(), 5))
 # You have changed the past. The debugger says "changed", and what followed in the old recording
 # is gone.
 #
-# DAIF did not matter. Here is what was interrupted; a capital letter is a mask that is set.
+# Here is the PSTATE that was interrupted. A capital letter is a flag or a mask that is set.
 
 # %%
 from sdeiviz.views import context
 
 print(context.text(early.snapshot()).splitlines()[0])
+
+# %% [markdown]
+# So there are three ways to hold something back, and they are not the same:
+#
+# | what | changed by | holds back |
+# |---|---|---|
+# | PSTATE.DAIF | the guest; every exception sets it | interrupts, never an event |
+# | the PE's mask | PE_MASK, PE_UNMASK | all events of this PE |
+# | a disabled event | EVENT_DISABLE, EVENT_ENABLE | this one event |
+#
+# None of the three stops a handler that runs already.
 
 # %% [markdown]
 # This guest's handler has nothing to do. It makes one call, **EVENT_COMPLETE**, and the

@@ -152,26 +152,26 @@ REFUSED: Final = Question(
     to_the_end,
     (
         Choice(
-            "SUCCESS: the event will be enabled once it has a handler.",
+            "SUCCESS. The event will be enabled once it has a handler.",
             "Look at x0 and at the state diagram. Enabled without registered is none of the six "
             "states.",
             _answered(Call.EVENT_ENABLE, 1),
             "enabling is a switch of its own",
         ),
         Choice(
-            "DENIED: the number is good, the state is wrong.",
-            "The call changes nothing, and the guest goes on with the error in x0.",
+            "DENIED. Nothing changes, and the guest goes on.",
+            "The number is good, the state is wrong: first it would have to be registered.",
             _answered(Call.EVENT_ENABLE, 1),
         ),
         Choice(
-            "INVALID_PARAMETERS: there is no such event while nobody has registered it.",
+            "INVALID_PARAMETERS. There is no such event while nobody has registered it.",
             "Here the guest asked for the status of the same unregistered event. Was the number "
             "refused?",
             _answered(Call.EVENT_STATUS),
             "an event exists only while it is registered",
         ),
         Choice(
-            "An exception: the hypervisor does not let the guest go on after a wrong call.",
+            "An exception. The hypervisor does not let the guest go on after a wrong call.",
             "Some instructions later the guest has printed a line about it. Who ran those?",
             Clue(Console, {"text": "SDEI_EVENT_ENABLE = DENIED"}),
             "a refused call is a fault",

@@ -250,20 +250,24 @@ class Prediction:
         go = ipywidgets.Button(
             description="Go and see", tooltip="Move the debugger to this moment", disabled=True
         )
-        reply = ipywidgets.HTML(_spoken(""))
+        reply = ipywidgets.HTML(_spoken())
+        said = ""
 
         def chosen(change: dict[str, Any]) -> None:
             check.disabled = False
 
         def checked(button: object) -> None:
-            reply.value = _spoken(self.answer(choose.value))
+            nonlocal said
+            said = self.answer(choose.value)
+            reply.value = _spoken(said)
             go.disabled = False
 
         def gone(button: object) -> None:
             try:
-                reply.value = _spoken(self.go())
+                where = self.go()
             except Error as error:
-                reply.value = _spoken(str(error))
+                where = str(error)
+            reply.value = _spoken(said, where)
 
         choose.observe(chosen, names="value")
         check.on_click(_on_main_thread(checked))
@@ -272,9 +276,10 @@ class Prediction:
         return ipywidgets.VBox([question, row, reply])
 
 
-def _spoken(text: str) -> str:
+def _spoken(*paragraphs: str) -> str:
     """Return text that a screen reader says when it changes."""
-    return f'<p role="status" aria-live="polite">{escape(text)}</p>'
+    inner = "".join(f"<p>{escape(text)}</p>" for text in paragraphs)
+    return f'<div role="status" aria-live="polite">{inner}</div>'
 
 
 def _on_main_thread(function: Callable[[object], None]) -> Callable[[object], None]:
