@@ -18,6 +18,7 @@ from sdeiviz.debugger import Session, Snapshot
 from sdeiviz.debugger.snapshot import Registers
 from sdeiviz.errors import Error
 from sdeiviz.machine import Stop, StopReason
+from sdeiviz.sdei import Profile
 from sdeiviz.views import moment, words
 from sdeiviz.widgets import frame
 from sdeiviz.widgets.surface import DebuggerWidget
@@ -34,7 +35,7 @@ _REACHED: Final = Stop(StopReason.MOMENT, "", 0)
 def debug(
     image: str | Path | Session,
     *,
-    profile: str = "kvm-v7",
+    profile: str | Profile = "kvm-v7",
     surface: Surface = "widget",
     **options: Any,
 ) -> "Debugger":
@@ -45,7 +46,7 @@ def debug(
     image
         Name of a bundled guest, path of an image, or a session to look at.
     profile
-        SDEI profile.
+        Name of an SDEI profile, or a `Profile`.
     surface
         "widget" for JupyterLab; "text" works anywhere.
     options
