@@ -9,6 +9,7 @@ tell the place. A place that is not unique is refused; nothing is guessed.
 import ctypes
 import os
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -270,7 +271,8 @@ def find_live_state(uc: Uc, layout: Layout) -> int | None:
     With it registers are read and written in place, about three times faster than through a
     context. The handle of a core leads to its state within two pointers, so those are followed,
     through /proc/self/mem, which answers a bad address with an error. The place must hold a
-    pattern written through Unicorn's interface, and hold the next pattern too.
+    pattern written through Unicorn's interface, and hold the next pattern too. Where the first
+    core of a process had it is where the others are looked at first.
     """
     handle = getattr(uc, "_uch", None)
     address = getattr(handle, "value", handle)
@@ -284,7 +286,6 @@ def find_live_state(uc: Uc, layout: Layout) -> int | None:
         return struct.pack("<29Q", *values)
 
     first = pattern(0xFEED)
-    found: set[int] = set()
     with open("/proc/self/mem", "rb", buffering=0) as memory:
 
         def read(at: int, size: int) -> bytes:
@@ -293,12 +294,32 @@ def find_live_state(uc: Uc, layout: Layout) -> int | None:
             except (OSError, OverflowError):
                 return b""
 
-        for (pointer,) in struct.iter_unpack("<Q", read(address, 4096)):
-            at = read(pointer, 1 << 17).find(first) if 1 << 16 < pointer < 1 << 47 else -1
-            if at >= 0:
-                found.add(pointer + at)
+        pointers = [p for (p,) in struct.iter_unpack("<Q", read(address, 4096))]
+
+        def look(words: Iterable[int], size: int) -> dict[int, tuple[int, int]]:
+            """Map each address that holds the pattern to how it was reached."""
+            found = {}
+            for word in words:
+                pointer = pointers[word]
+                at = read(pointer, size).find(first) if 1 << 16 < pointer < 1 << 47 else -1
+                if at >= 0:
+                    found[pointer + at] = (word, at)
+            return found
+
+        found: dict[int, tuple[int, int]] = {}
+        if _reached:
+            found = look([_reached[0]], _reached[1] + len(first))
+        if not found:
+            found = look(range(len(pointers)), 1 << 17)
         second = pattern(0xBEEF)
         live = [at for at in found if read(at, len(second)) == second]
     for n in range(29):
         uc.reg_write(x_register(n), 0)
-    return live[0] - layout.x0 if len(live) == 1 else None
+    if len(live) != 1:
+        return None
+    _reached[:] = found[live[0]]
+    return live[0] - layout.x0
+
+
+_reached: list[int] = []
+"""Word of the handle and offset behind it that led to the registers."""

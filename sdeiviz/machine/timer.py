@@ -26,8 +26,8 @@ _TVAL, _CTL, _CVAL = 0, 1, 2
 _EL0_ALLOWED: Final = {CNTFRQ: 0b11, CNTPCT: 0b01, CNTVCT: 0b10}
 _EL0_TIMER_ALLOWED: Final = {2: 1 << 9, 3: 1 << 8}
 
-PMU_COUNTERS: Final = 6
-"""Event counters of a Cortex-A72, besides the cycle counter."""
+PMU_COUNTERS: Final = 4
+"""Event counters besides the cycle counter: a Cortex-A72 has six, this core knows four."""
 
 
 class GenericTimer:
@@ -123,6 +123,8 @@ class Pmu:
 
     def _count(self, key: tuple[int, int], time: int) -> int:
         key = self._selected(key)
+        if key != _PMCCNTR and not _is_event_counter(key):
+            return 0
         value = self._registers.get(key, 0) + (time if self._running(key) else 0)
         return value & (MASK64 if key == _PMCCNTR else MASK32)
 
@@ -166,7 +168,7 @@ class Pmu:
 _PMCR, _PMCNTENSET, _PMCNTENCLR, _PMSELR = (12, 0), (12, 1), (12, 2), (12, 5)
 _PMCCNTR, _PMXEVCNTR, _PMUSERENR = (13, 0), (13, 2), (14, 0)
 _PMCR_IDENTITY: Final = 0x4102_0000 | PMU_COUNTERS << 11
-"""Arm, Cortex-A72, six counters."""
+"""Arm, Cortex-A72, and how many counters."""
 _ALL_COUNTERS: Final = 1 << 31 | (1 << PMU_COUNTERS) - 1
 
 
