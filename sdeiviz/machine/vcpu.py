@@ -303,8 +303,9 @@ class Vcpu:
         index = core.index
         vector = core.take_exception(syndrome, address, pc)
         self.vm.emit(self, ExceptionTaken, vector, syndrome, address or 0, pc, interrupted)
-        if pc == vector and self._last_exception == (pc, index - 1):
-            # The vector's own first instruction takes this exception, and leads back to itself.
+        if pc - vector in (0, 4) and self._last_exception == (vector, index - 1):
+            # The vector's own first instruction took this exception (an SVC has passed it), which
+            # leads back to it.
             self.vm.stop_in_vector(self, syndrome, vector)
         self._last_exception = (vector, index)
 

@@ -339,9 +339,7 @@ def test_a_table_walk_that_leads_nowhere() -> None:
     vm.memory[level1 + 8 : level1 + 16] = (UART | 0b11).to_bytes(8, "little")
     assert vm.run(100).reason == "vector"
     aborts = [e for e in vm.trace if isinstance(e, ExternalAbort)]
-    assert [(e.ipa, e.reason) for e in aborts] == [
-        (UART, "no translation table can be there")
-    ] * 2
+    assert [(e.ipa, e.reason) for e in aborts] == [(UART, "no translation table can be there")] * 2
     taken = [e for e in vm.trace if isinstance(e, ExceptionTaken)]
     assert [hex(e.syndrome) for e in taken] == ["0x86000016"] * 2
 
