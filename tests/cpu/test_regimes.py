@@ -1,7 +1,7 @@
 """Exact stops where the guest changes its level or its tables between two instructions.
 
-To stop inside a block the core runs a cut copy of it. The copy has to be gone afterwards, also where
-its address then leads nowhere, and nothing may be looked up that the guest would not look up.
+To stop inside a block the core runs a cut copy of it. The copy has to be gone afterwards, also
+where its address then leads nowhere, and nothing may be looked up that the guest would not.
 """
 
 import random

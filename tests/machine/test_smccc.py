@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from sdeiviz import VirtualMachine
 from sdeiviz.trace import (
     Console,
     EventDelivered,
@@ -139,7 +138,7 @@ def test_random_identifiers_that_are_not_listed() -> None:
         assert not vm.stopped
 
 
-# -- the firmware bitmap -------------------------------------------------------------------------------
+# -- the firmware bitmap
 
 
 def test_the_bitmap_is_chosen_before_the_guest_runs() -> None:
@@ -184,7 +183,7 @@ def test_the_bitmap_is_part_of_the_state() -> None:
     assert other.vcpus[0].x[0] == MINUS_ONE
 
 
-# -- SMC -----------------------------------------------------------------------------------------------
+# -- SMC
 
 
 @pytest.mark.parametrize("profile", ["kvm-v7", "kvm-v7-literal"])
@@ -204,7 +203,7 @@ def test_smc_has_nobody_below(profile: str) -> None:
     assert (x[0], vm.vcpus[0].pc) == (MINUS_ONE, 0x4008_0008)
 
 
-# -- PSCI ------------------------------------------------------------------------------------------------
+# -- PSCI
 
 
 def test_system_off() -> None:
@@ -358,7 +357,7 @@ def test_what_was_injected_before_a_reset_comes_after_it_to_the_letter() -> None
     """KVM looks for requests at the next entry, after the reset; never between HVC and reset."""
     made = guest(KEEP)
     vm = made.vm(profile="kvm-v7-literal")
-    while not vm.vcpus[0].sdei.handlers[0].state == 3 or vm.vcpus[0].sdei.masked:
+    while vm.vcpus[0].sdei.handlers[0].state != 3 or vm.vcpus[0].sdei.masked:
         vm.run(1)
     assert vm.inject_event(0) == 0
     assert vm.vcpus[0].sdei.requested
@@ -372,7 +371,7 @@ def test_what_was_injected_before_a_reset_comes_after_it_to_the_letter() -> None
 def test_nothing_is_delivered_to_a_machine_that_goes_off() -> None:
     made = guest(KEEP.replace("call 0x84000009", "off"))
     vm = made.vm(profile="kvm-v7-literal")
-    while not vm.vcpus[0].sdei.handlers[0].state == 3 or vm.vcpus[0].sdei.masked:
+    while vm.vcpus[0].sdei.handlers[0].state != 3 or vm.vcpus[0].sdei.masked:
         vm.run(1)
     vm.inject_event(0)
     assert vm.run().reason == "power-off"

@@ -1,4 +1,4 @@
-"""Why a machine stops: each reason by a real guest, what the trace says, and whether it can go on."""
+"""Why a machine stops: each reason, what the trace says, and whether it can go on."""
 
 import pytest
 
@@ -241,7 +241,7 @@ def test_a_stop_comes_at_its_index_however_the_run_is_cut() -> None:
         assert everything(vm) == everything(reference)
 
 
-# -- defects that would hang the host (profile kvm-v7-literal) ---------------------------------------------
+# -- defects that would hang the host (profile kvm-v7-literal)
 
 SIGNAL_DISABLED = """
     ldr x2, =handler
@@ -322,7 +322,7 @@ def test_d2_loses_an_event_to_the_letter() -> None:
     assert counts == {"kvm-v7": 4, "kvm-v7-literal": 1}
 
 
-# -- the host's hand ---------------------------------------------------------------------------------------
+# -- the host's hand
 
 
 def test_a_stop_can_be_asked_for_before_the_machine_runs() -> None:

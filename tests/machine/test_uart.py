@@ -178,7 +178,7 @@ def test_every_general_register_can_be_the_one() -> None:
         assert (vm.console, vm.vcpus[0].x[n]) == ("A", 0x300)
 
 
-# -- refused: an external abort to the guest, and an event that says why ------------------------------
+# -- refused: an external abort to the guest, and an event that says why
 
 REFUSED = {
     "ldr x0, [x1]": ("32 bits", 0x9600_0010),
@@ -344,7 +344,7 @@ def test_a_table_walk_that_leads_nowhere() -> None:
     assert [hex(e.syndrome) for e in taken] == ["0x86000016"] * 2
 
 
-# -- the console ---------------------------------------------------------------------------------------
+# -- the console
 
 TYPING = """
     ldr x1, =UART
