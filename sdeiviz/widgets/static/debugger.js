@@ -271,7 +271,7 @@ class Surface {
       this.buildCode(), this.buildDiagram(), this.buildRegisters(), this.buildLog(),
       this.buildContext(), this.buildConsole());
     root.append(h("div", { class: "surface" },
-      this.buildToolbar(), this.buildScrubber(), this.buildStatus(), panes, this.buildKeys()));
+      this.buildToolbar(), this.buildScrubber(), this.buildStatus(), h("div", { class: "below" }, panes, this.buildKeys())));
     el.append(root);
   }
 
@@ -566,7 +566,7 @@ class Surface {
     if (any("moment", "code")) this.paintCode();
     if (any("breakpoints", "code")) this.paintBreakpoints();
     if (any("moment", "markers", "log")) this.paintScrubber();
-    if (any("registers", "moment")) this.paintRegisters();
+    if (any("registers")) this.paintRegisters();
     if (any("context", "registers")) this.paintContext();
     if (any("events", "log", "moment")) this.paintDiagram();
     if (any("log", "moment")) this.paintLog();
@@ -593,6 +593,7 @@ class Surface {
     this.root.classList.toggle("failed", error !== "");
     this.root.classList.toggle("running", running !== "");
     this.root.classList.toggle("gone", this.store.gone);
+    this.root.classList.toggle("waiting", this.waiting && !this.store.gone);
     for (const [name, button] of Object.entries(this.buttons)) {
       if (name === "help") continue;
       const off = this.store.gone || (name === "stop" ? !running : running !== "");
@@ -637,7 +638,7 @@ class Surface {
       const index = parseInt(mark.slice(1), 36);
       const sign = h("span", { class: `mark ${mark[0]}`, "data-index": index, title: `SDEI moment at ${index}` },
         this.guest.signs[mark[0]]);
-      sign.style.left = share(index);
+      sign.style.left = `clamp(7px, ${share(index)}, calc(100% - 7px))`;
       return sign;
     }));
   }
@@ -730,7 +731,6 @@ class Surface {
     const values = now.split(" ");
     const before = was.split(" ");
     const changes = BigInt(`0x${bits}`);
-    const { where } = this.model.get("moment");
     this.guest.registers.forEach((name, n) => {
       const { row, value, mark, says: note } = this.cells[name];
       sayValue(value, values[n]);
@@ -739,7 +739,7 @@ class Surface {
       row.classList.toggle("changed", changed);
       say(mark, changed ? "*" : "");
       row.title = old ? `was ${pad(old)}` : "";
-      if (note) say(note, name === "pc" ? where : says[name] ?? "");
+      if (note) say(note, says[name] ?? "");
     });
   }
 
