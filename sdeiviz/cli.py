@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 
 from sdeiviz import __version__
 from sdeiviz.errors import Error
-from sdeiviz.trace import Record, Trace, TraceSink, events_of, load
+from sdeiviz.trace import Reader, Record, Trace, TraceSink, load
 from sdeiviz.trace.jsonl import encode, header_line
 
 EXIT_OK: Final = 0
@@ -164,9 +164,10 @@ class _Writer:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
+        self._reader = Reader()
 
-    def append(self, record: Record, /) -> None:
-        for event in events_of(record):
+    def extend(self, record: Record, /) -> None:
+        for event in self._reader.read(record):
             self._file.write(encode(event) + "\n")
 
 

@@ -18,7 +18,7 @@ from sdeiviz.machine import Stop, StopReason, VirtualMachine
 from sdeiviz.machine import state as vm_state
 from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 from sdeiviz.machine.state import VmState
-from sdeiviz.trace import Record, Trace, events_of, is_sdei
+from sdeiviz.trace import Reader, Record, Trace, is_sdei
 
 DEFAULT_LIMIT: Final = 256 << 20
 MAX_EVENTS: Final = 500_000
@@ -170,13 +170,12 @@ class Recording:
 
         In the past this begins another history.
         """
-        happened: list[Record] = []
+        happened: list[Any] = []
         self.vm.trace = happened
         result = getattr(self.vm, method)(*arguments, **options)
         if not self.at_end:
             self._cut()
-        for record in happened:
-            self.trace.append(record)
+        self.trace.extend(happened)
         self.inputs.append(Input(self.index, method, arguments, options))
         self._applied += 1
         return result
@@ -261,8 +260,9 @@ class _Watch:
 
     def __init__(self, trace: Trace, vm: VirtualMachine) -> None:
         self._trace, self._vm = trace, vm
+        self._reader = Reader()
 
-    def append(self, record: Record, /) -> None:
-        self._trace.append(record)
-        if any(map(is_sdei, events_of(record))):
+    def extend(self, record: Record, /) -> None:
+        self._trace.extend(record)
+        if any(map(is_sdei, self._reader.read(record))):
             self._vm.pause(StopReason.MOMENT, "a moment of SDEI")

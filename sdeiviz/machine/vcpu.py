@@ -1,10 +1,11 @@
 """A vCPU: a core, its SDEI state, and what the hypervisor does when the guest exits to it."""
 
-from collections.abc import MutableSequence
+import struct
+from collections.abc import Callable, MutableSequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sdeiviz.abi import esr, pstate
-from sdeiviz.abi.smccc import MASK32, MASK64, NOT_SUPPORTED
+from sdeiviz.abi.smccc import MASK64, NOT_SUPPORTED
 from sdeiviz.cpu import Core, decode_access
 from sdeiviz.cpu.clock import INDEX
 from sdeiviz.cpu.loadstore import ZERO_REGISTER, MemoryAccess, extend
@@ -15,17 +16,21 @@ from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei.delivery import HostHang
 from sdeiviz.sdei.events import VcpuSdei
 from sdeiviz.trace import (
+    AT,
     ExceptionTaken,
     ExternalAbort,
     Hypercall,
     HypercallResult,
-    QuietCall,
+    Record,
     WaitForInterrupt,
-    hypercall,
 )
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
+
+
+_ANSWER: Final = struct.Struct("<Q24x")
+"""x0 and zeros for x1 to x3."""
 
 
 class Vcpu:
@@ -41,6 +46,9 @@ class Vcpu:
         "native", "python" or None, see `sdeiviz.cpu.clock`.
     """
 
+    emit: Callable[[Record], object]
+    """Takes records for the trace; set with `VirtualMachine.trace`."""
+
     def __init__(self, vm: "VirtualMachine", number: int, clock: str | None) -> None:
         self.vm = vm
         self.number = number
@@ -51,9 +59,9 @@ class Vcpu:
         self.timer = GenericTimer()
         self.pmu = Pmu()
         self._clock = self.core.clock.state
-        self._x0_to_x5 = self.core.x[:6]
+        self._w0 = self.core.x[:1].cast("B").cast("I")
+        self._x0_to_x3, self._x0_to_x5 = self.core.x[:4], self.core.x[:6]
         self._routes = vm.hypercalls.routes
-        self._open_call: tuple[int, int, int, str, int, bytes] | None = None
         self._last_exception = (0, -1)
 
     # -- registers
@@ -129,41 +137,35 @@ class Vcpu:
 
     def hypercall(self) -> None:
         """HVC: route it, write the answer, then deliver what it made deliverable."""
-        x = self.x
-        index = self._clock[INDEX]
-        pc = self.core.pc - 4
-        call = self._open_call = (index, index, self.number, "HVC", pc, self._x0_to_x5.tobytes())
+        function = self._w0[0]
+        index = time = self._clock[INDEX]
+        registers = self._x0_to_x5.tobytes()
+        self.emit((AT, index, time, "Hypercall", self.number, "HVC", self.core.pc, registers))
         try:
-            handler = self._routes.get(x[0] & MASK32)
+            handler = self._routes.get(function)
             result = handler(self) if handler else NOT_SUPPORTED
             if result is not None:
-                x[0] = result = result & MASK64
-                x[1] = x[2] = x[3] = 0
-            if self._open_call is call:
-                self._open_call = None
-                self.vm.trace.append((QuietCall, *call, result))
-            elif result is not None:
-                self.vm.emit(self, HypercallResult, hypercall(*call).function, result)
+                if result < 0:
+                    result &= MASK64
+                _ANSWER.pack_into(self._x0_to_x3, 0, result)
+                self.emit(("HypercallResult", self.number, function, result))
+            if self.sdei.requested:
+                self._deliver()
         except HostHang as hang:
             self.vm.stop_for_defect(self, str(hang))
-        if self.sdei.requested:
-            self.enter()
-
-    def close_call(self) -> None:
-        """Put the call being answered into the trace: something else happens meanwhile."""
-        if self._open_call:
-            self.vm.trace.append((hypercall, *self._open_call))
-            self._open_call = None
 
     def enter(self) -> None:
         """Answer KVM_REQ_SDEI, as KVM does before the guest is entered (patch 12)."""
-        if not self.sdei.requested or self.vm.leaving:
-            return
-        try:
-            while self.sdei.requested:
-                self.vm.dispatcher.deliver_event(self)
-        except HostHang as hang:
-            self.vm.stop_for_defect(self, str(hang))
+        if self.sdei.requested:
+            self.emit((AT, self.core.index, self.vm.time))
+            try:
+                self._deliver()
+            except HostHang as hang:
+                self.vm.stop_for_defect(self, str(hang))
+
+    def _deliver(self) -> None:
+        while self.sdei.requested and not self.vm.leaving:
+            self.vm.dispatcher.deliver_event(self)
 
     def trap(self, syndrome: int) -> None:
         """WFI, SMC, or a system register that is ours."""
@@ -184,12 +186,10 @@ class Vcpu:
 
     def _secure_call(self) -> None:
         """SMC: there is no firmware below this hypervisor, so nobody answers."""
-        pc = self.core.pc
         self.core.retire()
-        x = self.x
-        function = x[0] & MASK32
-        self.vm.emit(self, Hypercall, "SMC", pc, function, tuple(x[1:6]))
-        x[0] = MASK64
+        function = self._w0[0]
+        self.vm.emit(self, Hypercall, "SMC", self.core.pc, self._x0_to_x5.tobytes())
+        self.x[0] = MASK64
         self.vm.emit(self, HypercallResult, function, MASK64)
 
     def _system_register(self, syndrome: int) -> None:

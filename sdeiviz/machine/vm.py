@@ -31,6 +31,7 @@ from sdeiviz.sdei import Dispatcher, Profile
 from sdeiviz.sdei import profile as find_profile
 from sdeiviz.sdei.events import SdeiVcpu
 from sdeiviz.trace import (
+    AT,
     Console,
     HostInput,
     HostInputResult,
@@ -144,12 +145,13 @@ class VirtualMachine:
         if not isinstance(image, Image):
             image = load(image, load=load_address, entry=entry, ram_base=RAM_BASE, ram_size=memory)
         self.image = image
-        self.trace: TraceSink = Trace() if trace is None else trace
         self.stage2 = Stage2(self.memory)
         self.uart = Pl011()
-        self.dispatcher = Dispatcher(self.profile, self.emit, self._find_vcpu)
+        trace = Trace() if trace is None else trace
+        self.dispatcher = Dispatcher(self.profile, trace.extend, self._find_vcpu)
         self.hypercalls = Hypercalls(self.dispatcher)
         self.vcpus = tuple(Vcpu(self, n, clock) for n in range(vcpus))
+        self.trace = trace
         self.stopped: Stop | None = None
         """Set while the machine cannot go on by itself."""
         self.on_output: Callable[[int], None] | None = None
@@ -203,11 +205,21 @@ class VirtualMachine:
         affinity = mpidr & AFFINITY
         return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == affinity), None)
 
-    def emit(self, vcpu: Vcpu, event: Callable[..., TraceEvent], *fields: Any) -> None:
+    @property
+    def trace(self) -> TraceSink:
+        """Where events go."""
+        return self._trace
+
+    @trace.setter
+    def trace(self, trace: TraceSink) -> None:
+        self._trace = trace
+        self.dispatcher.emit = trace.extend
+        for vcpu in self.vcpus:
+            vcpu.emit = trace.extend
+
+    def emit(self, vcpu: Vcpu, event: type[TraceEvent], *fields: Any) -> None:
         """Add an event to the trace."""
-        vcpu.close_call()
-        index = vcpu.core.index
-        self.trace.append((event, index, index, vcpu.number, *fields))
+        self.trace.extend((AT, self.index, self.time, event.__name__, vcpu.number, *fields))
 
     # -- running
 

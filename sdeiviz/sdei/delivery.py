@@ -9,19 +9,16 @@ from sdeiviz.abi import pstate
 from sdeiviz.abi.sdei import CONTEXT_REGISTERS, Result
 from sdeiviz.sdei.events import EventContext, EventHandler, SdeiVcpu
 from sdeiviz.sdei.profiles import Profile
-from sdeiviz.sdei.table import TABLE, Action
-from sdeiviz.trace import (
-    Defect,
-    EventCancelled,
-    EventCompleted,
-    EventDelivered,
-    EventRaised,
-    HandlerStateChanged,
-    MaskChanged,
-)
+from sdeiviz.sdei.table import TABLE, Action, State
+from sdeiviz.trace import Record
 
-Emit = Callable[..., None]
-"""``emit(vcpu, EventType, *fields)``: the receiver adds index, time and vCPU number."""
+Emit = Callable[[Record], object]
+"""Takes an event for the trace: its name, the vCPU's number, its own fields."""
+
+# Looking up a member of an enumeration takes longer than it looks.
+_SUCCESS: Final = Result.SUCCESS
+_DELIVER: Final = Action.DELIVER
+_COMPLETE: Final = Action.COMPLETE
 
 HANDLER_PSTATE: Final = pstate.DAIF | pstate.EL1H
 _CLEARED: Final = memoryview(array("Q", bytes(14 * 8)))
@@ -77,7 +74,7 @@ class Delivery:
             return -errno.ENOENT
         if handler.state & 4:
             return -errno.EBUSY
-        self.emit(vcpu, EventCancelled, event, handler.pending)
+        self.emit(("EventCancelled", vcpu.number, event, handler.pending))
         handler.pending = False
         return 0
 
@@ -85,10 +82,10 @@ class Delivery:
         """Withdraw an event with its handler."""
         if handler.pending:
             handler.pending = False
-            self.emit(vcpu, EventCancelled, handler.event, True)
+            self.emit(("EventCancelled", vcpu.number, handler.event, True))
 
     def _raise(self, vcpu: SdeiVcpu, handler: EventHandler, source: str) -> None:
-        self.emit(vcpu, EventRaised, handler.event, source, handler.pending)
+        self.emit(("EventRaised", vcpu.number, handler.event, source, handler.pending))
         handler.pending = True
 
     # -- deliver
@@ -107,7 +104,7 @@ class Delivery:
         for handler in sdei.handlers.values():
             if not handler.pending:
                 continue
-            if TABLE[Action.DELIVER][handler.state].result is Result.SUCCESS:
+            if TABLE[_DELIVER][handler.state].result is _SUCCESS:
                 self._enter(vcpu, handler)
                 return True
             if not self.profile.skip_disabled_events:
@@ -139,17 +136,10 @@ class Delivery:
         vcpu.pc = handler.entry
 
         handler.pending = False
-        self.apply(vcpu, handler, Action.DELIVER)
-        self.emit(
-            vcpu,
-            EventDelivered,
-            handler.event,
-            handler.entry,
-            handler.argument,
-            pc,
-            saved_pstate,
-            tuple(context.x),
-        )
+        self.apply(vcpu, handler, _DELIVER)
+        entered = (handler.event, handler.entry, handler.argument)
+        interrupted = (pc, saved_pstate, context.x.tobytes())
+        self.emit(("EventDelivered", vcpu.number, *entered, *interrupted))
 
     # -- complete
 
@@ -176,8 +166,8 @@ class Delivery:
             vcpu.spsr_el1 = context.pstate
             vcpu.pstate = context.pstate & ~pstate.MODE | HANDLER_PSTATE
             vcpu.pc = resume
-        self.apply(vcpu, handler, Action.COMPLETE)
-        self.emit(vcpu, EventCompleted, handler.event, context.pc, resume)
+        self.apply(vcpu, handler, _COMPLETE)
+        self.emit(("EventCompleted", vcpu.number, handler.event, context.pc, resume))
         if self.profile.request_after_complete and sdei.pending():
             sdei.requested = True
 
@@ -193,7 +183,8 @@ class Delivery:
         sdei.requested = False
         for handler in sdei.handlers.values():
             if handler.state:
-                self.emit(vcpu, HandlerStateChanged, handler.event, "reset", int(handler.state), 0)
+                change = (handler.event, "reset", handler.state, State.UNREGISTERED)
+                self.emit(("HandlerStateChanged", vcpu.number, *change))
             self.drop_pending(vcpu, handler)
             sdei.handlers[handler.event] = EventHandler(handler.event)
 
@@ -205,18 +196,16 @@ class Delivery:
         result, after = TABLE[action][before]
         if after is not before:
             handler.state = after
-            self.emit(
-                vcpu, HandlerStateChanged, handler.event, action.value, int(before), int(after)
-            )
+            self.emit(("HandlerStateChanged", vcpu.number, handler.event, action, before, after))
         return result
 
     def set_mask(self, vcpu: SdeiVcpu, masked: bool) -> None:
         """Mask or unmask the PE."""
         if vcpu.sdei.masked != masked:
             vcpu.sdei.masked = masked
-            self.emit(vcpu, MaskChanged, masked)
+            self.emit(("MaskChanged", vcpu.number, masked))
 
     def defect(self, vcpu: SdeiVcpu, name: str, explanation: str) -> None:
         """Record that a defect of the posted code takes effect, and stop the vCPU."""
-        self.emit(vcpu, Defect, name, explanation)
+        self.emit(("Defect", vcpu.number, name, explanation))
         raise HostHang(f"{name}: {explanation}")

@@ -40,7 +40,7 @@ class Dispatcher(Delivery):
     profile
         Which implementation to be.
     emit
-        Called with a vCPU, a type of trace event and the event's own fields.
+        Takes an event for the trace: its name, the vCPU's number, its own fields.
     find_vcpu
         Returns the vCPU of an affinity value, or None; asked only with `signal_resolves_target`.
     """

@@ -96,6 +96,7 @@ class SdeiVcpu(Protocol):
     """In SPSR layout. Setting it moves SP between its banks where the mode changes."""
     elr_el1: int
     spsr_el1: int
+    number: int
     mpidr: int
     """Affinity value, as EVENT_SIGNAL names a target."""
     sdei: VcpuSdei

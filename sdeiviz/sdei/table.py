@@ -9,7 +9,7 @@ Legality in the dispatcher, the state diagram, the tables in the notebooks and t
 refused call are all read from here.
 """
 
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from sdeiviz.abi.sdei import Result
@@ -31,7 +31,7 @@ class State(IntEnum):
         return _TITLES[self]
 
 
-class Action(Enum):
+class Action(StrEnum):
     """What can move a handler, or needs it in a certain state."""
 
     REGISTER = "EVENT_REGISTER"

@@ -22,9 +22,10 @@ from sdeiviz.trace.events import (
     is_sdei,
 )
 from sdeiviz.trace.jsonl import TraceError, dump, load
-from sdeiviz.trace.record import QuietCall, Record, Trace, TraceSink, events_of, hypercall
+from sdeiviz.trace.record import AT, Reader, Record, Trace, TraceSink
 
 __all__ = [
+    "AT",
     "Console",
     "Defect",
     "EventCancelled",
@@ -39,7 +40,7 @@ __all__ = [
     "Hypercall",
     "HypercallResult",
     "MaskChanged",
-    "QuietCall",
+    "Reader",
     "Record",
     "Stopped",
     "SystemReset",
@@ -49,8 +50,6 @@ __all__ = [
     "TraceSink",
     "WaitForInterrupt",
     "dump",
-    "events_of",
-    "hypercall",
     "is_sdei",
     "load",
 ]

@@ -78,12 +78,12 @@ def free_run(name: str) -> Iterator[Row]:
 
 def dispatcher() -> Row:
     """Twelve calls of a handler's life, on a vCPU that is nothing but registers."""
-    trace: list[tuple[Any, ...]] = []
-    rules = Dispatcher(
-        profile("kvm-v7"), lambda vcpu, *event: trace.append(event), lambda mpidr: None
-    )
+    trace: list[Any] = []
+    rules = Dispatcher(profile("kvm-v7"), trace.extend, lambda mpidr: None)
     x = memoryview(array("Q", bytes(31 * 8)))
-    vcpu = SimpleNamespace(x=x, pc=0, pstate=0x3C5, elr_el1=0, spsr_el1=0, mpidr=0, sdei=VcpuSdei())
+    vcpu = SimpleNamespace(
+        x=x, pc=0, pstate=0x3C5, elr_el1=0, spsr_el1=0, number=0, mpidr=0, sdei=VcpuSdei()
+    )
     life = [
         (FIRST_FUNCTION + call, array("Q", arguments))
         for call, *arguments in (

@@ -54,12 +54,13 @@ MUTATIONS = [
     ),
     Mutation(
         RECORD,
-        "pc, x0 & 0xFFFF_FFFF, tuple(arguments)",
-        "pc, x0, tuple(arguments)",
+        "after - 4, x0 & 0xFFFF_FFFF, tuple(arguments)",
+        "after - 4, x0, tuple(arguments)",
         "the function has 64 bits",
     ),
-    Mutation(RECORD, "        if self.result is None:", "        if not self.result:", "no zero"),
-    Mutation(RECORD, "            self._records.clear()\n", "", "what was read comes again"),
+    Mutation(RECORD, "conduit, after - 4,", "conduit, after,", "calls at the next instruction"),
+    Mutation(RECORD, "str(action), int(before)", "action, before", "enumerations in the trace"),
+    Mutation(RECORD, "            self._written.clear()\n", "", "what was read comes again"),
     Mutation(
         RECORD, "del self._read()[length:]", "del self._events[length:]", "unread records stay"
     ),

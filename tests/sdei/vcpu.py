@@ -8,7 +8,7 @@ from collections.abc import MutableSequence
 from dataclasses import dataclass, field
 
 from sdeiviz.sdei import Dispatcher, Profile, VcpuSdei, profile
-from sdeiviz.trace import TraceEvent
+from sdeiviz.trace import AT, Reader, Record, TraceEvent
 
 VERSION = 0xC400_0020
 REGISTER = 0xC400_0021
@@ -57,6 +57,7 @@ class FakeVcpu:
     pstate: int = PSTATE
     elr_el1: int = ELR
     spsr_el1: int = SPSR
+    number: int = 0
     mpidr: int = 0x8000_0000
     sdei: VcpuSdei = field(default_factory=VcpuSdei)
 
@@ -73,8 +74,8 @@ class Guest:
         self.profile = (profile(rules) if isinstance(rules, str) else rules).replace(**knobs)
         self.dispatcher = Dispatcher(self.profile, self._emit, self.others.get)
 
-    def _emit(self, vcpu: FakeVcpu, kind: type, *fields: object) -> None:
-        self.trace.append(kind(len(self.trace), 0, vcpu.mpidr & 0xFF, *fields))
+    def _emit(self, record: Record) -> None:
+        self.trace.extend(Reader().read((AT, len(self.trace), 0, *record)))
 
     @property
     def sdei(self) -> VcpuSdei:

@@ -5,23 +5,29 @@ import struct
 import pytest
 
 from sdeiviz.trace import (
+    AT,
+    EventDelivered,
+    HandlerStateChanged,
     Hypercall,
     HypercallResult,
     MaskChanged,
-    QuietCall,
+    Reader,
     Record,
     Trace,
     WaitForInterrupt,
-    events_of,
-    hypercall,
 )
+from sdeiviz.trace.events import TYPES
 
 MAX = (1 << 64) - 1
 REGISTERS = struct.pack("<6Q", 0xABCD_0000_C400_0021, 0, 0x4008_1000, MAX, 1, 2)
 CALL = Hypercall(7, 70, 1, "HVC", 0x4008_0044, 0xC400_0021, (0, 0x4008_1000, MAX, 1, 2))
+RESULT = HypercallResult(7, 70, 1, 0xC400_0021, 0)
 
-MASK: Record = (MaskChanged, 8, 80, 0, True)
-QUIET: Record = (QuietCall, 7, 70, 1, "HVC", 0x4008_0044, REGISTERS, 0)
+MASK: Record = (AT, 8, 80, "MaskChanged", 0, True)
+QUIET: Record = (
+    *(AT, 7, 70, "Hypercall", 1, "HVC", 0x4008_0048, REGISTERS),
+    *("HypercallResult", 1, 0xC400_0021, 0),
+)
 
 
 def shown(events: object) -> list[str]:
@@ -29,44 +35,81 @@ def shown(events: object) -> list[str]:
     return [repr(event) for event in events]  # type: ignore[attr-defined]
 
 
-def test_the_function_is_w0_and_the_arguments_are_x1_to_x5() -> None:
-    assert repr(hypercall(7, 70, 1, "HVC", 0x4008_0044, REGISTERS)) == repr(CALL)
+def events_of(record: Record) -> list[str]:
+    return shown(Reader().read(record))
 
 
-@pytest.mark.parametrize("result", [0, 7, MAX])
-def test_a_quiet_call_is_two_events(result: int) -> None:
-    record = (*QUIET[:-1], result)
-    assert shown(events_of(record)) == shown((CALL, HypercallResult(7, 70, 1, 0xC400_0021, result)))
+def test_a_call_is_at_its_own_address_and_has_w0_and_x1_to_x5() -> None:
+    assert events_of(QUIET) == shown((CALL, RESULT))
 
 
-def test_a_quiet_call_without_an_answer_is_one() -> None:
-    assert shown(events_of((*QUIET[:-1], None))) == shown((CALL,))
+def test_a_stamp_holds_until_the_next_one() -> None:
+    again = ("MaskChanged", 1, False)
+    assert events_of((*MASK, *again, AT, 9, 90, *again)) == shown(
+        (
+            MaskChanged(8, 80, 0, True),
+            MaskChanged(8, 80, 1, False),
+            MaskChanged(9, 90, 1, False),
+        )
+    )
 
 
-def test_another_record_is_its_event() -> None:
-    assert shown(events_of(MASK)) == shown((MaskChanged(8, 80, 0, True),))
+def test_a_reader_remembers_the_stamp() -> None:
+    reader = Reader()
+    assert reader.read((AT, 8, 80)) == []
+    assert shown(reader.read(MASK[3:])) == events_of(MASK)
+
+
+class Name(str):
+    def __repr__(self) -> str:
+        return "a name"
+
+
+def test_a_delivery_and_a_change_of_state() -> None:
+    registers = range(MAX - 17, MAX + 1)
+    delivered = ("EventDelivered", 1, 0, 0x4008_1000, 5, 0x4008_0048, 0x3C5)
+    changed = ("HandlerStateChanged", 1, 0, Name("delivery"), True, 7)
+    record = (AT, 7, 70, *changed, *delivered, struct.pack("<18Q", *registers))
+    assert events_of(record) == shown(
+        (
+            HandlerStateChanged(7, 70, 1, 0, "delivery", 1, 7),
+            EventDelivered(7, 70, *delivered[1:], tuple(registers)),
+        )
+    )
+
+
+SPECIAL = {"Hypercall", "EventDelivered", "HandlerStateChanged"}
+
+
+@pytest.mark.parametrize("name", sorted(TYPES.keys() - SPECIAL))
+def test_all_others_are_written_as_they_are_read(name: str) -> None:
+    kind = TYPES[name]
+    fields = range(len(kind._fields) - 2)
+    assert events_of((AT, 7, 70, name, *fields, *MASK)) == shown(
+        (kind(7, 70, *fields), MaskChanged(8, 80, 0, True))
+    )
 
 
 def test_reading_between_writing_changes_nothing() -> None:
-    records = [MASK, QUIET, (WaitForInterrupt, 9, 90, 0, 4), QUIET, MASK]
+    records = [MASK, QUIET, (AT, 9, 90, "WaitForInterrupt", 0, 4), QUIET, MASK]
     late = Trace()
     often = Trace()
     for n, record in enumerate(records):
-        late.append(record)
-        often.append(record)
+        late.extend(record)
+        often.extend(record)
         assert len(often) == [1, 3, 4, 6, 7][n]
     assert shown(late) == shown(often)
     assert late == often
-    assert shown(late) == shown(event for record in records for event in events_of(record))
+    assert shown(late) == [event for record in records for event in events_of(record)]
+    assert isinstance(late[2], HypercallResult)
+    assert isinstance(late[3], WaitForInterrupt)
 
 
 def test_it_is_a_sequence() -> None:
     trace = Trace([MaskChanged(1, 1, 0, False)])
-    trace.append(QUIET)
-    assert shown([trace[0], trace[-1]]) == shown(
-        [MaskChanged(1, 1, 0, False), HypercallResult(7, 70, 1, 0xC400_0021, 0)]
-    )
-    assert shown(trace[1:]) == shown([CALL, HypercallResult(7, 70, 1, 0xC400_0021, 0)])
+    trace.extend(QUIET)
+    assert shown([trace[0], trace[-1]]) == shown([MaskChanged(1, 1, 0, False), RESULT])
+    assert shown(trace[1:]) == shown([CALL, RESULT])
     assert CALL in trace
     assert next(reversed(trace)) == trace[2]
     with pytest.raises(IndexError):
@@ -77,22 +120,23 @@ def test_it_is_a_sequence() -> None:
 def test_truncate(length: int) -> None:
     trace = Trace()
     for record in (MASK, QUIET, MASK):
-        trace.append(record)
-    whole = [MaskChanged(8, 80, 0, True), *events_of(QUIET), MaskChanged(8, 80, 0, True)]
+        trace.extend(record)
+    mask = MaskChanged(8, 80, 0, True)
+    whole = [mask, CALL, RESULT, mask]
     trace.truncate(length)
     assert shown(trace) == shown(whole[:length])
-    trace.append(MASK)
-    assert shown(trace) == shown([*whole[:length], MaskChanged(8, 80, 0, True)])
+    trace.extend(MASK)
+    assert shown(trace) == shown([*whole[:length], mask])
 
 
 def test_an_iteration_sees_what_is_appended_meanwhile() -> None:
     trace = Trace()
-    trace.append(MASK)
+    trace.extend(MASK)
     events = iter(trace)
     next(events)
-    trace.append(QUIET)
+    trace.extend(QUIET)
     assert len(trace) == 3
-    assert shown(events) == shown([CALL, HypercallResult(7, 70, 1, 0xC400_0021, 0)])
+    assert shown(events) == shown([CALL, RESULT])
 
 
 def test_equality() -> None:
