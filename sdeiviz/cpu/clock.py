@@ -7,8 +7,9 @@ same index at the same place.
 
 A hook at the start of each block adds the block's length. A block that would go past the target is
 not counted: the hook stops the core in front of it, and `Core.run` then runs just the instructions
-that are left. It also refuses a block that begins between two instructions, which the core would
-run. With llvmlite the hook is machine code, and free; without it, the same few lines in Python.
+that are left. It also refuses a block that begins or ends between two words: the core would run
+both code that is not aligned, and Thumb. With llvmlite the hook is machine code, and free; without
+it, the same few lines in Python.
 """
 
 import ctypes
@@ -69,8 +70,9 @@ define void @block(ptr %uc, i64 %start, i32 %size, ptr %state) {
   %interrupt_at = getelementptr i64, ptr %state, i64 2
   %interrupt = load volatile i64, ptr %interrupt_at
   %past = icmp ugt i64 %next, %target
-  %offset = and i64 %start, 3
-  %reason = or i64 %interrupt, %offset
+  %place = or i64 %start, %bytes
+  %odd = and i64 %place, 3
+  %reason = or i64 %interrupt, %odd
   %wanted = icmp ne i64 %reason, 0
   %refuse = or i1 %past, %wanted
   br i1 %refuse, label %refused, label %counted
@@ -198,7 +200,7 @@ class Clock:
 
         def block(uc: Any, start: int, size: int, user_data: Any) -> None:
             after = state[INDEX] + (size >> 2)
-            if after > state[TARGET] or state[INTERRUPT] or start & 3:
+            if after > state[TARGET] or state[INTERRUPT] or (start | size) & 3:
                 state[BLOCKED_START] = start
                 state[BLOCKED_SIZE] = size
                 stop(handle)

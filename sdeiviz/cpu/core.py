@@ -42,7 +42,7 @@ _SHORT_RUN: Final = 20_000
 
 
 class CoreError(Error):
-    """The core cannot be made, or did something that no guest can cause."""
+    """The core cannot be made, or met what it cannot do."""
 
 
 class End(Enum):
@@ -291,6 +291,7 @@ class Core:
             word[0] = state[f"exclusive{n}"]
         for name, view in self._system.items():
             view[0] = state[name]
+        self._aarch64[0] = 1
         self.pc = state["pc"]
         self._write_pstate(state["pstate"])
         self._sp[0] = state[_bank(state["pstate"])]

@@ -116,11 +116,12 @@ class Recording:
             )
         self.vm.trace = _Watch(self.trace, self.vm) if until_sdei else self.trace
         try:
-            return self.vm.run_slice(target)
+            stop = self.vm.run_slice(target)
         finally:
             self.end = self.index
-            if perf_counter() - self._last_keyframe_time > _KEYFRAME_SECONDS:
-                self._add_keyframe()
+        if perf_counter() - self._last_keyframe_time > _KEYFRAME_SECONDS:
+            self._add_keyframe()
+        return stop
 
     def _replay_slice(self, target: int) -> Stop | None:
         """Execute again towards an index, to the next input at most."""

@@ -48,13 +48,14 @@ class GuestMemory:
         self.on_write: Callable[[int, int], None] = lambda offset, size: None
         """Told of every write from the host: offset into RAM and length."""
 
-    def _range(self, key: slice) -> tuple[int, int]:
-        if key.step not in (None, 1):
+    def _range(self, key: object) -> tuple[int, int]:
+        if not isinstance(key, slice) or key.step not in (None, 1):
             raise TypeError("memory is read and written by slices: memory[ipa:ipa + n]")
         start, stop = key.start, key.stop
         if start is None or stop is None or not self.base <= start <= stop <= self.base + self.size:
             raise GuestMemoryError(
-                f"no RAM at {start!r}-{stop!r}: it is {self.base:#x}-{self.base + self.size:#x}"
+                f"no RAM at {_address(start)}-{_address(stop)}: "
+                f"it is {self.base:#x}-{self.base + self.size:#x}"
             )
         return start - self.base, stop - self.base
 
@@ -80,6 +81,10 @@ class GuestMemory:
     def clear(self) -> None:
         """Make all of RAM zero, and give it back to the host."""
         self.buffer.madvise(mmap.MADV_DONTNEED)
+
+
+def _address(value: object) -> str:
+    return f"{value:#x}" if isinstance(value, int) else repr(value)
 
 
 _NORESERVE: Final = getattr(mmap, "MAP_NORESERVE", 0)

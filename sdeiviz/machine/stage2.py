@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Iterable
 from typing import Final
 
-from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, GuestMemory
+from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, GuestMemory, GuestMemoryError
 
 TABLES_BASE: Final = 0x40_0000_0000
 """Where the tables stand in physical memory: nothing maps it, so no guest can reach it."""
@@ -31,6 +31,11 @@ class Stage2:
     ----------
     memory
         The RAM to map.
+
+    Raises
+    ------
+    GuestMemoryError
+        The host has no room for the tables.
     """
 
     def __init__(self, memory: GuestMemory) -> None:
@@ -39,7 +44,10 @@ class Stage2:
         first = memory.base >> PAGE_SHIFT
         level3 = -(-self._pages // _ENTRIES)
         level2 = -(-level3 // _ENTRIES)
-        self.tables = mmap.mmap(-1, PAGE * (1 + level2 + level3))
+        try:
+            self.tables = mmap.mmap(-1, PAGE * (1 + level2 + level3))
+        except OSError:
+            raise GuestMemoryError("not enough memory for the stage-2 tables of a guest") from None
         words = memoryview(self.tables).cast("Q")
         level2_base, level3_base = TABLES_BASE + PAGE, TABLES_BASE + PAGE * (1 + level2)
         for n in range(level2):
