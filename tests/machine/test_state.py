@@ -41,8 +41,8 @@ STATEFUL = {
         fpu_on
         mov x1, #0x00c00000     // FPCR: round towards zero
         msr fpcr, x1
-        fmov d0, #2.0
-        fmov d1, #3.0
+        fmov d0, #1.0
+        fmov d1, #10.0
         fdiv d2, d0, d1
         mov x2, #0
         msr fpcr, x2
@@ -223,7 +223,7 @@ def test_what_the_programs_above_compute() -> None:
     assert (x[4], results["between LDXR and STXR"].memory[DATA : DATA + 1]) == (0, b"\x10")
     assert results["STXR after CLREX fails"].vcpus[0].x[3] == 1
     x = results["floating point"].vcpus[0].x
-    # Two thirds are less when rounded towards zero; both times that was inexact.
+    # A tenth is less when rounded towards zero; both times that was inexact.
     assert (x[3] & 0x10, x[6], x[5]) == (0x10, 0, 1)
     x = results["timers and the PMU"].vcpus[0].x
     assert (x[2], x[3], x[4], x[5]) == (3, 1, 25, 5)
