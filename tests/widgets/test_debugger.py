@@ -308,9 +308,9 @@ def test_a_full_recording_is_one_clear_line(wire: Wire, monkeypatch: pytest.Monk
         for _ in range(4):
             send(debugger, "next")
         send(debugger, "continue")
-        for _ in range(100):
+        for _ in range(1000):
             await asyncio.sleep(0.01)
-            if not widget(debugger).running:
+            if widget(debugger).error and not widget(debugger).running:
                 break
         return debugger
 
