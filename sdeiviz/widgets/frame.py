@@ -21,11 +21,11 @@ JUMP_BYTES: Final = 4000
 NAMES: Final = tuple(name for _, group in registers.GROUPS for name in group)
 """Registers in the order of `Values`."""
 
-_ENVELOPE: Final = 120
+_ENVELOPE: Final = 180
 """Bytes of an update message around its traits."""
 _SKELETONS: Final = 140
 """Bytes of windows on the log and the code that have no rows yet."""
-_MARKERS: Final = 24
+_MARKERS: Final = 240  # bytes
 _TAIL: Final = 160
 _ROOM: Final = 24
 _NAME: Final = 40
@@ -172,10 +172,11 @@ def markers(moments: Sequence[tuple[int, str]], extent: int) -> str:
     >>> markers([(4, "call"), (71, "deliver")], 100)
     'c4 d1z'
     """
+    places = min(40, _MARKERS // (len(_base36(extent)) + 2))
     chosen: dict[int, tuple[int, str]] = {}
     rank = {kind: n for n, kind in enumerate(KINDS)}
     for index, kind in moments:
-        slot = index * _MARKERS // (extent + 1)
+        slot = index * places // (extent + 1)
         held = chosen.get(slot)
         if held is None or rank[kind] < rank[held[1]]:
             chosen[slot] = (index, kind)

@@ -87,9 +87,8 @@ def tab_stops(page: Page, selector: str, most: int = 40) -> tuple[list[str], lis
 
     Each stop has a name and a ring that stands out, and the walk comes out at the end.
     """
+    page.keyboard.press("Shift")  # so that the browser takes what follows for a keyboard's focus
     page.locator(selector).focus()
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Tab")
     stops: list[str] = []
     problems = []
     while stop := _look(page, selector, "focused"):

@@ -179,7 +179,8 @@ class Surface {
     this.guest = model.get("guest");
     this.event = 0;
     this.note = "";
-    this.wanted = "";
+    /** @type {number | null} */
+    this.wanted = null;
     /** @type {Set<string>} */
     this.dirty = new Set(TRAITS);
     this.queued = false;
@@ -335,7 +336,6 @@ class Surface {
     }, this.marks, h("div", { class: "track" }, this.recorded, this.done, this.thumb));
     this.slider.addEventListener("pointerdown", (e) => this.grab(e));
     this.slider.addEventListener("pointermove", (e) => e.buttons && this.drag(e));
-    this.slider.addEventListener("lostpointercapture", () => { this.wanted = ""; });
     this.position = h("span", { class: "position" });
     return h("div", { class: "scrubber" }, this.slider, this.position);
   }
@@ -541,9 +541,16 @@ class Surface {
       .sort((a, b) => Math.abs(a - index) - Math.abs(b - index))[0];
     if (near !== undefined && Math.abs(near - index) / span * box.width <= 6) index = near;
     index = Math.min(index, of);
-    if (String(index) === this.wanted || (e.type === "pointermove" && this.waiting)) return;
-    this.wanted = String(index);
-    this.send("goto", { index });
+    this.wanted = index;
+    this.follow();
+  }
+
+  /** Go where the scrubber was dragged to last, one command at a time. */
+  follow() {
+    if (this.wanted === null || this.waiting) return;
+    const index = this.wanted;
+    this.wanted = null;
+    if (index !== this.model.get("moment").at) this.send("goto", { index });
   }
 
   toggleKeys() {
@@ -572,6 +579,7 @@ class Surface {
     if (any("log", "moment")) this.paintLog();
     if (any("console")) this.paintConsole();
     this.paintStatus();
+    this.follow();
   }
 
   /** What just happened, in one sentence. @returns {string} */
@@ -795,6 +803,11 @@ class Surface {
     this.caption.replaceChildren(h("b", {}, facts.filter(Boolean).join(" · ")));
     if (refused) {
       this.caption.append(h("span", { class: "refusal" }, "✕ Refused: "), last?.[5] ?? refused);
+    } else {
+      const open = this.guest.rules.filter(([, cells]) =>
+        cells.some(([at, told]) => at === title && !/^(DENIED|waits)/.test(told)));
+      const names = open.map(([action]) => action.replace(/^(EVENT|PRIVATE)_/, ""));
+      this.caption.append(h("span", { class: "hint" }, `Possible now: ${names.join(", ")}`));
     }
   }
 
