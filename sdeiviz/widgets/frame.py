@@ -7,6 +7,7 @@ characters and, for a large program, the listing. A step costs one message of at
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypedDict
 
@@ -26,9 +27,11 @@ _ENVELOPE: Final = 180
 _SKELETONS: Final = 140
 """Bytes of windows on the log and the code that have no rows yet."""
 _MARKERS: Final = 240  # bytes
-_TAIL: Final = 160
+_TAIL: Final = 120
 _ROOM: Final = 24
-_NAME: Final = 40
+_NAME: Final = 60
+
+_FAR: Final = re.compile("[\U00010000-\U0010ffff]")
 
 Values = str
 """Numbers in hexadecimal without leading zeros, parted by spaces."""
@@ -46,7 +49,6 @@ class Moment(TypedDict):
     where: str
     level: str
     masked: bool
-    stopped: str
     forked: bool
     said: str
     """What just happened; "" where the last row of the log says it."""
@@ -121,11 +123,19 @@ def values(numbers: Sequence[int]) -> Values:
     return " ".join(f"{number:x}" for number in numbers)
 
 
+def clip(text: str, limit: int) -> str:
+    """Return one line of foreign text that takes at most so many bytes, about."""
+    shown = words.printable(text, limit)
+    while size(shown) > limit + 4:
+        shown = f"{shown[: len(shown) * 3 // 4]}\N{HORIZONTAL ELLIPSIS}"
+    return shown
+
+
 def code_row(line: Line, above: Line | None, names: words.Names) -> list[Any]:
     """Return address, instruction, label, and source line with its text where that begins."""
     source = disassembly.source_of(line, above)
-    row = [f"{line.address:x}", words.printable(disassembly.instruction(line, names), 60)]
-    return [*row, words.printable(line.label, _NAME), line.number if source else 0, source]
+    row = [f"{line.address:x}", clip(disassembly.instruction(line, names), 80)]
+    return [*row, clip(line.label, _NAME), line.number if source else 0, source]
 
 
 def code_rows(lines: Sequence[Line]) -> list[list[Any]]:
@@ -307,17 +317,16 @@ class Packer:
     def _moment(self, snapshot: Snapshot, extent: int) -> Moment:
         last = self.log.last(snapshot.now)
         told = last is not None and last.index == snapshot.index and not snapshot.stopped
-        said = "" if told else words.printable(summary.sentence(snapshot, last), 160)
+        said = "" if told else clip(summary.sentence(snapshot, last), 200)
         return {
             "at": snapshot.index,
             "of": snapshot.total,
             "span": extent,
             "time": words.duration(snapshot.time),
             "pc": f"{snapshot.registers.pc:x}",
-            "where": words.printable(snapshot.symbol, _NAME),
+            "where": clip(snapshot.symbol, _NAME),
             "level": pstate.mode_name(snapshot.registers.pstate),
             "masked": snapshot.masked,
-            "stopped": words.printable(snapshot.stopped),
             "forked": snapshot.forked,
             "said": said,
             "epoch": self.epoch,
@@ -399,7 +408,11 @@ def _context(snapshot: Snapshot) -> ContextFrame | None:
 
 def console_frame(written: str, limit: int) -> ConsoleFrame:
     """Return the end of the console, at most `limit` characters."""
-    return {"length": len(written), "tail": words.printable_lines(written[-limit:])}
+    # JavaScript counts a character beyond the first 65,536 as two.
+    tail = _FAR.sub("\N{REPLACEMENT CHARACTER}", words.printable_lines(written[-limit:]))
+    while size(tail) > 2 * limit:
+        tail = tail[len(tail) // 4 + 1 :]
+    return {"length": len(written), "tail": tail}
 
 
 def signs() -> dict[str, str]:

@@ -248,3 +248,9 @@ def test_marks_are_bounded_and_the_most_telling_wins() -> None:
     assert [mark for mark in marks if mark.startswith("d")] == ["d3uw"]
     assert int("3uw", 36) == 5000
     assert frame.markers([], 100) == ""
+
+
+def test_the_browser_counts_the_consoles_characters_as_python_does() -> None:
+    written = "a\U0001f600b\ud800\x1bc\r\n" * 10
+    shown = frame.console_frame(written, 1000)
+    assert shown["length"] == len(written) == len(shown["tail"].encode("utf-16-le")) // 2

@@ -60,7 +60,7 @@ def test_continue_runs_to_a_breakpoint_and_to_the_end(opened: Open) -> None:
     send(debugger, "breakpoint", address=f"{handler:x}")
     assert widget(debugger).breakpoints == ""
     send(debugger, "continue")
-    assert "switched the machine off" in widget(debugger).moment["stopped"]
+    assert "switched the machine off" in widget(debugger).moment["said"]
     assert widget(debugger).running == ""
     send(debugger, "continue")
     send(debugger, "step")
@@ -246,7 +246,7 @@ def test_a_run_that_ends_by_itself_shows_its_end(wire: Wire) -> None:
         return debugger
 
     debugger = asyncio.run(scene())
-    assert "switched the machine off" in widget(debugger).moment["stopped"]
+    assert "switched the machine off" in widget(debugger).moment["said"]
     assert "pc" not in widget(debugger).error
 
 

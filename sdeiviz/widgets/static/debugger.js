@@ -7,7 +7,7 @@
 
 /**
  * @typedef {{ at: number, of: number, span: number, time: string, pc: string, where: string,
- *   level: string, masked: boolean, stopped: string, forked: boolean, said: string,
+ *   level: string, masked: boolean, forked: boolean, said: string,
  *   epoch: number }} Moment
  * @typedef {[index: number, kind: string, text: string, answer?: string, effects?: string,
  *   reason?: string, failed?: number]} LogRow
