@@ -252,3 +252,49 @@ def test_a_held_key_does_not_pile_up(lab: Lab) -> None:
     time.sleep(0.3)
     assert lab.index == reached
     assert 1 < reached <= 60
+
+
+HOSTILE_CELL = """
+import dataclasses
+import sdeiviz
+from sdeiviz.debugger import Session
+
+EVIL = "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script>\\u202e\\x1b[2J"
+
+class Evil(Session):
+    def listing(self):
+        lines = super().listing()
+        return tuple(dataclasses.replace(line, label=EVIL, source=EVIL) for line in lines)
+
+    def snapshot(self):
+        return dataclasses.replace(super().snapshot(), image=EVIL, symbol=EVIL, console=EVIL * 3)
+
+debug = sdeiviz.debug(Evil("registration"))
+debug
+"""
+
+
+def test_what_a_guest_says_is_text_and_nothing_else(lab: Lab) -> None:
+    notebook = nbformat.read(lab.directory / "spin.ipynb", as_version=4)
+    notebook.cells = [nbformat.v4.new_code_cell(HOSTILE_CELL)]
+    nbformat.write(notebook, lab.directory / "hostile.ipynb")
+    lab.open("hostile.ipynb")
+    lab.run_all()
+    lab.press(*["next"] * 4)
+    for part in (
+        ".where",
+        ".listing tr.label",
+        ".listing .source",
+        ".written",
+        ".fact.guest",
+        ".log",
+    ):
+        assert "<img src=x onerror=" in lab.text(part), part
+    assert lab.page.evaluate("() => window.pwned") is None
+    assert lab.page.locator(f"{SURFACE} img, {SURFACE} script").count() == 0
+    assert "\u202e" not in lab.page.locator(SURFACE).inner_text()
+    lab.command("docmanager:save")
+    lab.shut()
+    lab.page.reload()
+    lab.page.locator("details.sdeiviz-moment summary").click()
+    assert lab.page.evaluate("() => window.pwned") is None
