@@ -15,6 +15,8 @@ from sdeiviz.resources import resource
 
 _RECORD = ".sdeiviz-notebooks.json"
 _START = "00_start_here.ipynb"
+_CONFIG = Path(__file__).parent / "jupyter"
+"""Settings that Jupyter takes only from a file."""
 
 
 def copy_notebooks(directory: Path) -> list[Path]:
@@ -73,8 +75,11 @@ def launch(directory: Path, args: Sequence[str] = ()) -> NoReturn:
     ]
     if (directory / _START).exists():
         command.append(f"--LabApp.default_url=/lab/tree/{_START}")
-    if os.geteuid() == 0:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
+    # Without news, Jupyter would still ask whether you want them.
+    paths = [str(_CONFIG), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(paths)
     sys.stdout.flush()
     # In place of this process, so that Ctrl-C and signals reach Jupyter itself.
     os.execv(sys.executable, [*command, *args])

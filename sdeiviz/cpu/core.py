@@ -544,7 +544,7 @@ class Core:
         system["elr_el1"][0] = pc
         system["spsr_el1"][0] = interrupted
         self.pstate = interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H
-        self._pc[0] = vector = system["vbar_el1"][0] + offset & _NEVER
+        self._pc[0] = vector = (system["vbar_el1"][0] & ~0x7FF) + offset & _NEVER
         return vector
 
     def _on_counter_read(self, uc: Any, number: int, register: int, user_data: Any) -> int:

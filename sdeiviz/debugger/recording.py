@@ -54,7 +54,7 @@ class Keyframe:
     @property
     def size(self) -> int:
         """Bytes of host memory, about."""
-        return _KEYFRAME_OVERHEAD + PAGE * len(self.state.pages)
+        return _KEYFRAME_OVERHEAD + PAGE * len(self.state.pages) + len(self.state.uart["output"])
 
 
 class Recording:
@@ -125,16 +125,16 @@ class Recording:
 
     def _replay_slice(self, target: int) -> Stop | None:
         """Execute again towards an index, to the next input at most."""
-        vm = self.vm
-        vm.trace = deque(maxlen=0)
         self._apply_due()
         if self._applied < len(self.inputs):
             target = min(target, self.inputs[self._applied].index)
-        stop = vm.run_slice(target)
+        stop = self.vm.run_slice(target)
         self._apply_due()
         return None if stop and stop.reason is StopReason.BUDGET else stop
 
     def _apply_due(self) -> None:
+        """Repeat the inputs of this index, and begin to repeat what comes: all of it is known."""
+        self.vm.trace = deque(maxlen=0)
         while self._applied < len(self.inputs) and self.inputs[self._applied].index == self.index:
             action = self.inputs[self._applied]
             getattr(self.vm, action.method)(*action.arguments, **action.options)

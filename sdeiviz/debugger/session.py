@@ -111,14 +111,14 @@ class Session:
 
     def step(self, count: int = 1) -> None:
         """Execute `count` instructions; an instruction that takes an exception counts as one."""
-        target = self.index + count
+        target = self.index + _count(count)
         with self._command():
             while self.index < target and self._recording.advance(target) is None:
                 pass
 
     def step_back(self, count: int = 1) -> None:
         """Go back by `count` instructions, to the start at most."""
-        self.goto(max(self.index - count, 0))
+        self.goto(max(self.index - _count(count), 0))
 
     def goto(self, index: int) -> None:
         """Go to a recorded index.
@@ -128,6 +128,7 @@ class Session:
         RecordingError
             Nothing is recorded there.
         """
+        _integer(index)
         with self._command():
             self._recording.goto(index)
 
@@ -168,10 +169,12 @@ class Session:
 
     def run(self, instructions: int | None = None) -> Stop:
         """Go on to a breakpoint, the machine's end, `request_stop`, or so many instructions."""
-        target = FOREVER if instructions is None else self.index + instructions
+        target = FOREVER if instructions is None else self.index + _count(instructions)
         with self._command():
             while (stop := self._advance(target)) is None:
-                pass
+                if self.index >= target:
+                    stop = Stop(StopReason.BUDGET, f"{instructions} instructions", self.index)
+                    break
         return stop
 
     def run_slice(self) -> Stop | None:
@@ -296,7 +299,7 @@ class Session:
     def write_memory(self, ipa: int, data: bytes) -> None:
         """Write RAM. In the past, this begins another history."""
         self._moving()
-        self._recording.act("write_memory", ipa, bytes(data))
+        self._recording.act("write_memory", ipa, data)
 
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
@@ -368,3 +371,16 @@ class Session:
         return Registers(
             tuple(vcpu.x), core.sp, core.pc, core.pstate, *(core[name] for name in names)
         )
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int):
+        raise Error(f"{value!r:.40} is no index: want a whole number")
+    return value
+
+
+def _count(value: object) -> int:
+    """Refuse what is no number of instructions."""
+    if not isinstance(value, int) or not 0 <= value < FOREVER >> 1:
+        raise Error(f"{value!r:.40} is no number of instructions: want one from 0 on")
+    return value

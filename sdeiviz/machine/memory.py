@@ -1,6 +1,7 @@
 """Guest RAM: one buffer of the host, sparse until touched."""
 
 import mmap
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -9,6 +10,7 @@ from sdeiviz.errors import Error
 PAGE: Final = 4096
 PAGE_SHIFT: Final = 12
 ZERO_PAGE: Final = bytes(PAGE)
+_CHUNK: Final = 1 << 20
 RAM_BASE: Final = 0x4000_0000
 """Where QEMU's `virt` has its RAM."""
 DEFAULT_SIZE: Final = 128 << 20
@@ -78,9 +80,25 @@ class GuestMemory:
         """Return a page's content by its number in RAM."""
         return bytes(self.view[number << PAGE_SHIFT : (number + 1) << PAGE_SHIFT])
 
+    def used_pages(self) -> list[int]:
+        """Return the numbers of the pages that are not zero."""
+        pages = []
+        zeros = bytes(_CHUNK)
+        for start in range(0, self.size, _CHUNK):
+            chunk = self.buffer[start : start + _CHUNK]
+            if chunk != zeros[: len(chunk)]:
+                first = start >> PAGE_SHIFT
+                numbers = range(first, first + (len(chunk) >> PAGE_SHIFT))
+                pages += [number for number in numbers if self.page(number) != ZERO_PAGE]
+        return pages
+
     def clear(self) -> None:
         """Make all of RAM zero, and give it back to the host."""
-        self.buffer.madvise(mmap.MADV_DONTNEED)
+        if sys.platform == "linux":
+            self.buffer.madvise(mmap.MADV_DONTNEED)
+        else:
+            for number in self.used_pages():
+                self.view[number << PAGE_SHIFT : (number + 1) << PAGE_SHIFT] = ZERO_PAGE
 
 
 def _address(value: object) -> str:

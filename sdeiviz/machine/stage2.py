@@ -8,6 +8,7 @@ A page without write permission is how a write is noticed, as KVM's dirty log do
 """
 
 import mmap
+from array import array
 from collections.abc import Iterable
 from typing import Final
 
@@ -41,7 +42,6 @@ class Stage2:
     def __init__(self, memory: GuestMemory) -> None:
         self._memory = memory
         self._pages = memory.size >> PAGE_SHIFT
-        first = memory.base >> PAGE_SHIFT
         level3 = -(-self._pages // _ENTRIES)
         level2 = -(-level3 // _ENTRIES)
         try:
@@ -55,8 +55,7 @@ class Stage2:
         for n in range(level3):
             words[_ENTRIES + n] = level3_base + PAGE * n | _TABLE
         self._entries = words[_ENTRIES * (1 + level2) :]
-        for n in range(self._pages):
-            self._entries[n] = (first + n) << PAGE_SHIFT | _PAGE | _READ | _WRITE
+        self._map_all(_READ | _WRITE)
         self.dirty: set[int] | None = None
         """Pages written since `protect`, by number in RAM; None while nobody asks."""
 
@@ -65,25 +64,23 @@ class Stage2:
         """Physical address of the level-1 table, for VTTBR_EL2."""
         return TABLES_BASE
 
+    def _map_all(self, rights: int) -> None:
+        """Write every page's entry: RAM maps to itself."""
+        start, end = self._memory.base, self._memory.base + self._memory.size
+        entries = range(start | _PAGE | rights, end | _PAGE | rights, PAGE)
+        self._entries[: self._pages] = array("Q", entries)
+
     def protect(self) -> None:
         """Start a new log: no page counts as written, and every page tells when it is.
 
         The caller flushes the cores' TLBs: entries lose a right.
         """
         if self.dirty is None:
-            for n in range(self._pages):
-                self._entries[n] &= ~_WRITE
+            self._map_all(_READ)
         else:
             for n in self.dirty:
                 self._entries[n] &= ~_WRITE
         self.dirty = set()
-
-    def unprotect(self) -> None:
-        """Stop logging."""
-        if self.dirty is not None:
-            for n in range(self._pages):
-                self._entries[n] |= _WRITE
-            self.dirty = None
 
     def written(self, ipa: int) -> bool:
         """Note a write that a protected page refused, and let it pass from now on.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, ZERO_PAGE
+from sdeiviz.machine.memory import PAGE, PAGE_SHIFT
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
@@ -38,7 +38,7 @@ def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
     """
     memory = vm.memory
     if pages is None:
-        pages = (n for n in range(memory.size >> PAGE_SHIFT) if memory.page(n) != ZERO_PAGE)
+        pages = memory.used_pages()
     return VmState(
         index=vm.index,
         vcpus=tuple(vcpu.save() for vcpu in vm.vcpus),

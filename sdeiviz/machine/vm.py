@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.smccc import MASK64
-from sdeiviz.cpu import End
+from sdeiviz.cpu import CoreError, End
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image, load
 from sdeiviz.machine import state as vm_state
-from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE, PAGE_SHIFT, RAM_BASE, ZERO_PAGE, GuestMemory
+from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
@@ -68,6 +68,8 @@ class StopReason(StrEnum):
     """An exception vector cannot be fetched."""
     EXCEPTION_LOOP = "exception-loop"
     """The same exception at the same PC, without end."""
+    UNSUPPORTED = "unsupported"
+    """The guest does what this core cannot: AArch32 code at EL0."""
     DEFECT = "defect"
     """The posted code would hang the host here (profile kvm-v7-literal)."""
 
@@ -258,7 +260,11 @@ class VirtualMachine:
             return Stop(StopReason.BUDGET, f"{self.index} instructions executed", self.index)
         core = self.vcpus[0].core
         self.hypercalls.filter.has_run = True
-        end = core.run(index)
+        try:
+            end = core.run(index)
+        except CoreError as error:
+            self._stop(self.vcpus[0], StopReason.UNSUPPORTED, str(error))
+            return self.stopped
         if self._reset_requested:
             self._reset()
         if self._passing:
@@ -364,10 +370,9 @@ class VirtualMachine:
             vcpu.enter()
 
     def _clear_memory(self) -> None:
-        for number in range(self.memory.size >> PAGE_SHIFT):
-            if self.memory.page(number) != ZERO_PAGE:
-                start = self.memory.base + (number << PAGE_SHIFT)
-                self.memory[start : start + PAGE] = ZERO_PAGE
+        """Zero RAM, and let the log of written pages show which this changed."""
+        self.stage2.mark_dirty(self.memory.used_pages())
+        self.memory.clear()
 
     def _load_image(self) -> None:
         for segment in self.image.segments:
@@ -394,6 +399,7 @@ class VirtualMachine:
         Returns 0, -ENOENT or -EBUSY, see `Dispatcher.inject_event`.
         """
         target = self.vcpus[vcpu]
+        _check_event(event)
         self.emit(target, HostInput, "inject", str(event), int(immediate))
         result = self.dispatcher.inject_event(target, event, immediate=immediate)
         self.emit(target, HostInputResult, "inject", result)
@@ -404,6 +410,7 @@ class VirtualMachine:
     def cancel_event(self, event: int, *, vcpu: int = 0) -> int:
         """Withdraw a pending event; returns 0, -ENOENT or -EBUSY, see `Dispatcher.cancel_event`."""
         target = self.vcpus[vcpu]
+        _check_event(event)
         self.emit(target, HostInput, "cancel", str(event), 0)
         result = self.dispatcher.cancel_event(target, event)
         self.emit(target, HostInputResult, "cancel", result)
@@ -422,6 +429,7 @@ class VirtualMachine:
             raise Error(
                 f"no register {name!r}: x0 to x30, sp, pc, pstate or an EL1 one such as vbar_el1"
             )
+        _check_value(value)
         if name == "pstate" and (value & ~_PSTATE or value & pstate.MODE not in _MODES):
             raise Error(f"no PSTATE {value:#x} for a guest: want NZCV, DAIF and EL0t, EL1t or EL1h")
         self.emit(target, HostInput, "register", name, value & MASK64)
@@ -429,12 +437,16 @@ class VirtualMachine:
 
     def write_memory(self, ipa: int, data: bytes) -> None:
         """Write RAM from the host."""
+        _check_bytes(data)
         self.memory[ipa : ipa + len(data)] = data
         self.emit(self.vcpus[0], HostInput, "memory", hex(ipa), len(data))
 
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
-        data = text.encode()
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            raise Error(f"{text!r:.40} cannot be sent: it is not Unicode text") from None
         self.emit(self.vcpus[0], HostInput, "console", text, len(data))
         self.uart.input.extend(data)
 
@@ -455,3 +467,18 @@ class VirtualMachine:
         if self.stage2.dirty is not None:
             self.stage2.dirty.update(range(self.memory.size >> PAGE_SHIFT))
         vm_state.load(self, state)
+
+
+def _check_event(event: object) -> None:
+    if not isinstance(event, int) or not 0 <= event < 1 << 32:
+        raise Error(f"no event number {event!r:.40}: want an unsigned 32-bit number")
+
+
+def _check_value(value: object) -> None:
+    if not isinstance(value, int):
+        raise Error(f"{value!r:.40} is no register value: want a number")
+
+
+def _check_bytes(data: object) -> None:
+    if not isinstance(data, bytes):
+        raise Error(f"memory is written with bytes, not with {data!r:.40}")
