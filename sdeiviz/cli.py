@@ -44,10 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Error as error:
         print(f"sdeiviz: {error}", file=sys.stderr)
         return EXIT_USAGE
-    except BrokenPipeError:
-        # Whoever read our output has gone; say nothing more, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_STOPPED
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"sdeiviz: cannot write: {error.strerror}", file=sys.stderr)
+        # What is still buffered cannot go anywhere either; say nothing more of it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_STOPPED if isinstance(error, BrokenPipeError) else EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -246,7 +248,7 @@ class _Stdout:
             self.flush()
 
     def flush(self) -> None:
-        if self._pending:
+        if self._pending and sys.stdout:
             sys.stdout.buffer.write(self._pending)
             sys.stdout.buffer.flush()
             self._pending.clear()
@@ -254,6 +256,7 @@ class _Stdout:
 
 def _trace(options: argparse.Namespace) -> int:
     from sdeiviz.views.log import Log
+    from sdeiviz.views.words import printable
 
     try:
         with open(options.file, encoding="utf-8") as file:
@@ -266,7 +269,7 @@ def _trace(options: argparse.Namespace) -> int:
         raise Error(f"{options.file}: not a trace: it is not text") from None
     except Error as error:
         raise Error(f"{options.file}: {error}") from None
-    print(f"{header.get('image', '?')}, profile {header.get('profile', '?')}")
+    print(f"{printable(str(header.get('image')))}, profile {printable(str(header.get('profile')))}")
     for entry in log.entries:
         print(f"{entry.index:>10}  {entry.line()}")
         if entry.reason:

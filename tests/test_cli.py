@@ -192,3 +192,41 @@ def test_too_little_memory_is_an_error_before_the_core_is_made() -> None:
     _, err = guest.communicate(timeout=30)
     assert guest.returncode == 2, err
     assert "not enough memory" in err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type":"HostInput","index":1,"time":1,"vcpu":0,"action":"inject","target":"x",'
+        '"value":"0x0"}',
+        '{"type":"HandlerStateChanged","index":1,"time":1,"vcpu":0,"event":0,"action":"a",'
+        '"before":2,"after":0}',
+        '{"type":"Console","index":1,"time":1,"vcpu":0,"text":"\\ud800"}',
+        "x" * (1 << 21),
+    ],
+)
+def test_a_trace_that_makes_no_sense(
+    line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text('{"format": "sdeiviz-trace", "version": 1}\n' + line + "\n")
+    assert main(["trace", str(path)]) == 2
+    err = capfd.readouterr().err
+    assert "line 2" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("arguments", ["run hello --trace /dev/full", "profiles >/dev/full"])
+def test_a_full_disk_is_one_line(arguments: str) -> None:
+    command = f"{sys.executable} -m sdeiviz {arguments}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot write" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_stdout_at_all() -> None:
+    command = f"{sys.executable} -m sdeiviz run hello >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -12,7 +12,7 @@ from typing import IO, Any, Final, get_type_hints
 
 from sdeiviz.abi.sdei import CONTEXT_REGISTERS
 from sdeiviz.errors import Error
-from sdeiviz.trace.events import TYPES, TraceEvent
+from sdeiviz.trace.events import TYPES, HandlerStateChanged, HostInput, TraceEvent
 
 FORMAT: Final = "sdeiviz-trace"
 VERSION: Final = 1
@@ -61,9 +61,23 @@ def decode(line: str) -> TraceEvent:
     if odd := sorted(row.keys() ^ fields.keys()):
         raise TraceError(f"{name}: missing or unknown: {', '.join(map(repr, odd))[:60]}")
     try:
-        return TYPES[name](*(_value(field, kind, row[field]) for field, kind in fields.items()))
+        event = TYPES[name](*(_value(field, kind, row[field]) for field, kind in fields.items()))
+        _check(event)
     except ValueError as error:
         raise TraceError(f"{name}: {error}") from None
+    return event
+
+
+def _check(event: TraceEvent) -> None:
+    """Refuse values that have the right type and no meaning."""
+    if isinstance(event, HandlerStateChanged) and not {event.before, event.after} <= _STATES:
+        raise ValueError(f"before and after are states, of {sorted(_STATES)}")
+    if (
+        isinstance(event, HostInput)
+        and event.action in ("inject", "cancel")
+        and not re.fullmatch("[0-9]{1,10}", event.target)
+    ):
+        raise ValueError("target wants an event number")
 
 
 def _value(field: str, kind: Any, value: Any) -> Any:
@@ -76,9 +90,14 @@ def _value(field: str, kind: Any, value: Any) -> Any:
         return None if value is None and kind == int | None else _number(field, value)
     if type(value) is not kind or (kind is int and value < 0):
         raise ValueError(f"{field} wants {_WANTED[kind]}, not {json.dumps(value)[:40]}")
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise ValueError(f"{field} wants {_WANTED[str]}, not half a character")
     return value
 
 
+_LONGEST_LINE: Final = 1 << 20
+_STATES: Final = {0, 1, 3, 4, 5, 7}
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _WANTED: Final = {int: "a number from 0 up", bool: "true or false", str: "a text"}
 
 
@@ -130,8 +149,10 @@ def load(file: IO[str]) -> tuple[dict[str, Any], Iterator[TraceEvent]]:
 def _events(file: IO[str]) -> Iterator[TraceEvent]:
     number = 1
     try:
-        for line in file:
+        while line := file.readline(_LONGEST_LINE):
             number += 1
+            if len(line) == _LONGEST_LINE:
+                raise TraceError(f"longer than {_LONGEST_LINE} characters")
             yield decode(line)
     except TraceError as error:
         raise TraceError(f"line {number}: {error}") from None

@@ -33,8 +33,12 @@ SIZES = {"arguments": 5, "registers": 18}
 def values(field: str, kind: Any) -> st.SearchStrategy[Any]:
     if field in SIZES:
         return st.tuples(*[registers] * SIZES[field])
-    if field in ("index", "time", "vcpu", "event", "before", "after"):
+    if field in ("index", "time", "vcpu", "event"):
         return st.integers(0, 1 << 70)
+    if field in ("before", "after"):
+        return st.sampled_from((0, 1, 3, 4, 5, 7))
+    if field == "target":
+        return st.integers(0, (1 << 32) - 1).map(str)
     return {
         int: registers,
         int | None: st.none() | registers,
