@@ -109,7 +109,10 @@ class Recording:
         Returns why it stopped, or None where only the slice ended or the recorded part.
         """
         if not self.at_end:
-            return self._replay_slice(min(target, self.end))
+            stop = self._replay_slice(min(target, self.end))
+            if stop is None and self.index >= target:
+                stop = self.vm.run_slice(target)  # there is nothing left to run: the budget is
+            return stop
         if len(self.trace) >= MAX_EVENTS:
             raise RecordingError(
                 f"the recording is full ({MAX_EVENTS} events); go back, or start again"
