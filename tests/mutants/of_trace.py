@@ -30,8 +30,8 @@ MUTATIONS = [
     Mutation(JSONL, '"-?0x[0-9a-f]{1,16}"', '"-?0x[0-9a-f]+"', "numbers of more than 64 bits"),
     Mutation(
         JSONL,
-        "        for line in file:\n            number += 1\n",
-        "        for line in file:\n",
+        "        while line := file.readline(_LONGEST_LINE):\n            number += 1\n",
+        "        while line := file.readline(_LONGEST_LINE):\n",
         "the line's number",
     ),
     Mutation(
