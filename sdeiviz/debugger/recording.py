@@ -76,8 +76,8 @@ class Recording:
         self.inputs: list[Input] = []
         self.end = vm.index
         """The furthest index recorded."""
-        self.forked = False
-        """A change in the past cut off what followed."""
+        self.cuts = 0
+        """How often a change in the past has cut off what followed."""
         self._applied = 0
         """How many inputs the machine has had."""
         self._last_keyframe_time = perf_counter()
@@ -186,7 +186,7 @@ class Recording:
 
     def _cut(self) -> None:
         """Forget what followed this moment."""
-        self.forked = True
+        self.cuts += 1
         self.end = self.index
         self.trace.truncate(self.events_until(self.index))
         del self.inputs[self._applied :]

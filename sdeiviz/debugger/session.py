@@ -1,6 +1,5 @@
 """A debugging session: the commands of a debugger over a recording."""
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +76,7 @@ class Session:
         self._breakpoints: set[int] = set()
         self._previous: Registers | None = None
         self._moments: list[tuple[int, str]] = []
-        self._moments_of = 0
+        self._moments_of = self._moments_cuts = 0
         self._stand()
 
     # -- where it is
@@ -143,10 +142,9 @@ class Session:
         moment was reached.
         """
         with self._command():
-            after = bisect_right(self.moments(), self.index, key=lambda moment: moment[0])
-            for index, kind in self.moments()[after:]:
-                if kind not in ("stop", "input"):
-                    self._recording.goto(index)
+            for event in self.trace[self._recording.events_until(self.index) :]:
+                if is_sdei(event):
+                    self._recording.goto(event.index)
                     return None
             self._recording.goto(self.total)
             while (stop := self._recording.advance(FOREVER, until_sdei=True)) is None:
@@ -155,26 +153,15 @@ class Session:
 
     def previous_sdei(self) -> None:
         """Go back to just after the SDEI moment before this one, or to the start."""
-        before = bisect_left(self.moments(), self.index, key=lambda moment: moment[0])
-        self.goto(
-            next(
-                (
-                    i
-                    for i, kind in reversed(self.moments()[:before])
-                    if kind not in ("stop", "input")
-                ),
-                0,
-            )
-        )
+        past = self.trace[: self._recording.events_until(self.index - 1)]
+        self.goto(next((event.index for event in reversed(past) if is_sdei(event)), 0))
 
     def run(self, instructions: int | None = None) -> Stop:
         """Go on to a breakpoint, the machine's end, `request_stop`, or so many instructions."""
         target = FOREVER if instructions is None else self.index + _count(instructions)
         with self._command():
             while (stop := self._advance(target)) is None:
-                if self.index >= target:
-                    stop = Stop(StopReason.BUDGET, f"{instructions} instructions", self.index)
-                    break
+                pass
         return stop
 
     def run_slice(self) -> Stop | None:
@@ -310,8 +297,9 @@ class Session:
     def moments(self) -> list[tuple[int, str]]:
         """Return (index, kind) wherever SDEI, the host or a stop left something in the trace."""
         trace = self.trace
-        if self._moments_of > len(trace):
+        if self._moments_cuts != self._recording.cuts:
             self._moments, self._moments_of = [], 0
+            self._moments_cuts = self._recording.cuts
         for event in trace[self._moments_of :]:
             rank = next((n for n, (cls, _) in enumerate(_KINDS) if isinstance(event, cls)), None)
             if rank is None or (isinstance(event, Hypercall) and not is_sdei(event)):
@@ -361,7 +349,7 @@ class Session:
             console=vm.console,
             stopped=vm.stopped.detail if vm.stopped else "",
             breakpoints=self.breakpoints,
-            forked=self._recording.forked,
+            forked=self._recording.cuts > 0,
         )
 
     def _registers(self) -> Registers:
