@@ -255,6 +255,10 @@ class Core:
         write_cp(self._uc, regs.PMUSERENR_EL0, value)
         self._pull()
 
+    def clear_exclusive(self) -> None:
+        """Let the next store-exclusive fail, as after CLREX."""
+        self._exclusive[0][0] = _NEVER
+
     def write_system(self, name: str, value: int) -> None:
         """Set a system register as an MSR does: only the bits that exist, and with its effects."""
         if name == _bank(self._mode[0]):

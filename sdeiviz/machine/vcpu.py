@@ -91,7 +91,9 @@ class Vcpu:
 
     @pstate.setter
     def pstate(self, value: int) -> None:
+        # It comes with the ERET into the guest, which also ends a load-exclusive's watch.
         self.core.pstate = value
+        self.core.clear_exclusive()
 
     @property
     def elr_el1(self) -> int:
