@@ -1,6 +1,5 @@
 """What is measured: each row with ours, its baseline and its floor."""
 
-import ctypes
 import random
 import statistics
 import subprocess
@@ -40,10 +39,9 @@ def only_return(*_: Any) -> None:
     """The smallest hook."""
 
 
-def start(image: Image) -> tuple[Any, ctypes.c_uint64]:
-    """Return a bare core with a guest in its RAM, and what counts its instructions."""
-    index = ctypes.c_uint64()
-    return bare(image.segments, only_return, index), index
+def start(image: Image) -> Any:
+    """Return a bare core with a guest in its RAM."""
+    return bare(image.segments, only_return)
 
 
 def free_run(name: str) -> Iterator[Row]:
@@ -51,7 +49,7 @@ def free_run(name: str) -> Iterator[Row]:
     image = load(name, ram_base=RAM_BASE, ram_size=DEFAULT_SIZE)
     end = image.symbols.address_of("power_off")
     assert end
-    uc, index = start(image)
+    uc = start(image)
 
     def ours(clock: str) -> float:
         vm = VirtualMachine(image, clock=clock)
@@ -60,9 +58,9 @@ def free_run(name: str) -> Iterator[Row]:
         return vm.index / took / 1e6
 
     def baseline() -> float:
-        index.value = 0
+        uc.index.value = 0
         took = seconds(lambda: uc.emu_start(image.entry, end))
-        return index.value / took / 1e6
+        return uc.index.value / took / 1e6
 
     for clock, floor, turns in zip(CLOCKS, ("ratio >= 0.7", ""), (3, 1), strict=True):
         yield Row(
@@ -81,9 +79,7 @@ def dispatcher() -> Row:
     trace: list[Any] = []
     rules = Dispatcher(profile("kvm-v7"), trace.extend, lambda mpidr: None)
     x = memoryview(array("Q", bytes(31 * 8)))
-    vcpu = SimpleNamespace(
-        x=x, pc=0, pstate=0x3C5, elr_el1=0, spsr_el1=0, number=0, mpidr=0, sdei=VcpuSdei()
-    )
+    vcpu = SimpleNamespace(x=x, number=0, sdei=VcpuSdei())
     life = [
         (FIRST_FUNCTION + call, array("Q", arguments))
         for call, *arguments in (
@@ -127,7 +123,7 @@ def hypercalls(directory: Path) -> Iterator[Row]:
     """SDEI_VERSION against an HVC whose hook only returns; a signalled event against two."""
     version = guests.image(guests.VERSION, directory)
     signal = guests.image(guests.SIGNAL, directory)
-    uc, _ = start(version)
+    uc = start(version)
 
     def ours(image: Image, clock: str, count: int) -> float:
         vm = VirtualMachine(image, clock=clock)
@@ -163,7 +159,7 @@ def hypercalls(directory: Path) -> Iterator[Row]:
 def stepping() -> Iterator[Row]:
     """Forward in a recording, one instruction at a time; bare, `emu_start` of one instruction."""
     image = load("counter_memory", ram_base=RAM_BASE, ram_size=DEFAULT_SIZE)
-    uc, _ = start(image)
+    uc = start(image)
     uc.reg_write(UC_ARM64_REG_PC, image.entry)
     count = 2_000
 

@@ -33,9 +33,9 @@ def test_both_sides_run_the_same_guest() -> None:
     assert end
     vm.vcpus[0].core.breakpoints = (end,)
     vm.run()
-    uc, index = start(vm.image)
+    uc = start(vm.image)
     uc.emu_start(vm.image.entry, end)
-    assert index.value == vm.index > 100_000_000
+    assert uc.index.value == vm.index > 100_000_000
     ram = slice(vm.image.entry, vm.image.entry + 0x10_0000)
     assert bytes(uc.mem_read(ram.start, 0x10_0000)) == bytes(vm.memory[ram])
 
