@@ -3,8 +3,10 @@
 import ctypes
 import mmap
 import threading
+from array import array
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, Literal, Protocol
 
 from unicorn import UC_HOOK_CODE, UC_HOOK_INTR, UcError
@@ -65,8 +67,8 @@ class ExitHandler(Protocol):
     lets the guest repeat it.
     """
 
-    def hypercall(self) -> None:
-        """HVC."""
+    def hypercall(self, index: int, pc: int) -> None:
+        """HVC; index and PC are those after it."""
 
     def trap(self, syndrome: int) -> None:
         """WFI, SMC or a system register that belongs to the hypervisor."""
@@ -152,8 +154,7 @@ class Core:
         self._pc = words(at.pc)
         self._mode, self._aarch64 = words(at.mode, kind="I"), words(at.mode + 4, kind="I")
         self._daif = words(at.daif, kind="I")
-        self._nf, self._zf = words(at.nf, kind="I"), words(at.zf, kind="I")
-        self._cf, self._vf = words(at.cf, kind="I"), words(at.vf, kind="I")
+        self._flags = words(at.flags, 4, kind="I")
         self._syndrome, self._target_el = (
             words(at.syndrome, kind="I"),
             words(at.target_el, kind="I"),
@@ -205,32 +206,42 @@ class Core:
     @property
     def pstate(self) -> int:
         """PSTATE in SPSR layout. Setting it moves SP between its banks where the mode changes."""
-        return (
-            self._nf[0] & pstate.N
-            | (0 if self._zf[0] else pstate.Z)
-            | self._cf[0] << 29
-            | self._vf[0] >> 31 << 28
-            | self._daif[0]
-            | self._mode[0]
-        )
+        return self.where()[1]
 
     @pstate.setter
     def pstate(self, value: int) -> None:
-        old = self._mode[0]
-        if (old ^ value) & pstate.MODE:
-            self._system[_bank(old)][0] = self._sp[0]
-            self._sp[0] = self._system[_bank(value)][0]
         self._write_pstate(value)
-        if (old ^ value) & pstate.MODE & ~1:
-            self._rebuild_flags()
 
     def _write_pstate(self, value: int) -> None:
-        self._nf[0] = value & pstate.N
-        self._zf[0] = ~value & pstate.Z
-        self._cf[0] = value >> 29 & 1
-        self._vf[0] = value << 3 & 0x8000_0000
-        self._daif[0] = value & pstate.DAIF
-        self._mode[0] = value & 0x0FFF_FFFF & ~pstate.DAIF
+        self._flags[:], self._daif[0], mode = _split(value)
+        old = self._mode[0]
+        self._mode[0] = mode
+        changed = (mode ^ old) & pstate.MODE
+        if changed:
+            self._system[_bank(old)][0] = self._sp[0]
+            self._sp[0] = self._system[_bank(mode)][0]
+        if changed & ~1:
+            self._rebuild_flags()
+
+    def where(self) -> tuple[int, int]:
+        """Return PC and PSTATE."""
+        c, v, n, z = self._flags
+        value = self._daif[0] | self._mode[0]
+        if n >> 31:
+            value |= pstate.N
+        if z == 0:
+            value |= pstate.Z
+        if c:
+            value |= pstate.C
+        if v >> 31:
+            value |= pstate.V
+        return self._pc[0], value
+
+    def go_to(self, pc: int, value: int) -> None:
+        """Set PC and PSTATE, as an ERET to the guest does: it ends a load-exclusive's watch too."""
+        self._pc[0] = pc
+        self._write_pstate(value)
+        self._exclusive[0][0] = _NEVER
 
     def __getitem__(self, name: str) -> int:
         """Return an EL1 or EL0 system register by its lower-case name."""
@@ -254,10 +265,6 @@ class Core:
         self._push()
         write_cp(self._uc, regs.PMUSERENR_EL0, value)
         self._pull()
-
-    def clear_exclusive(self) -> None:
-        """Let the next store-exclusive fail, as after CLREX."""
-        self._exclusive[0][0] = _NEVER
 
     def write_system(self, name: str, value: int) -> None:
         """Set a system register as an MSR does: only the bits that exist, and with its effects."""
@@ -297,7 +304,7 @@ class Core:
             view[0] = state[name]
         self._aarch64[0] = 1
         self.pc = state["pc"]
-        self._write_pstate(state["pstate"])
+        self._flags[:], self._daif[0], self._mode[0] = _split(state["pstate"])
         self._sp[0] = state[_bank(state["pstate"])]
         self._push()
         for name, register in _FLOATING_POINT.items():
@@ -441,11 +448,11 @@ class Core:
 
     # -- exits
 
-    def _on_exception(self, uc: Any, number: int, user_data: Any) -> None:
+    def _on_exception(self, uc: Any, number: int) -> None:
         try:
             if number == _HVC and self._plain:
                 # The clock is right as it stands: an HVC ends its block.
-                self._handler.hypercall()
+                self._handler.hypercall(self._state[clk.INDEX], self._pc[0])
                 return
             if self.copies_registers:
                 self._pull()
@@ -468,7 +475,7 @@ class Core:
                     return
             self._settle()
             if number == _HVC:
-                self._handler.hypercall()
+                self._handler.hypercall(self._state[clk.INDEX], self._pc[0])
             else:
                 self._dispatch(number)
         except BaseException as error:
@@ -659,8 +666,16 @@ class Core:
         self._pull()
 
 
-_ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)
+# Called with user data too, which can stay where the caller put it.
+_ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
 _FLOATING_POINT: Final = {"fpcr": UC_ARM64_REG_FPCR, "fpsr": UC_ARM64_REG_FPSR}
+
+
+@lru_cache(maxsize=1024)
+def _split(value: int) -> tuple["array[int]", int, int]:
+    """Return what the core keeps PSTATE as: the words of C, V, N and Z, the masks, and the rest."""
+    flags = value >> 29 & 1, value << 3 & 1 << 31, value & pstate.N, ~value & pstate.Z
+    return array("I", flags), value & pstate.DAIF, value & 0x0FFF_FFFF & ~pstate.DAIF
 
 
 def _bank(value: int) -> str:

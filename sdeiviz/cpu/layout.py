@@ -50,14 +50,8 @@ class Layout:
     mode: int
     """PSTATE without flags and masks, u32; the word after it tells AArch64 (1) from AArch32 (0)."""
     daif: int
-    nf: int
-    """u32: bit 31 is N."""
-    zf: int
-    """u32: zero means Z."""
-    cf: int
-    """u32: 0 or 1."""
-    vf: int
-    """u32: bit 31 is V."""
+    flags: int
+    """C, V, N and Z, u32 each: C is 0 or 1, V and N are bits 31, Z is set where its word is 0."""
     q0: int
     q_stride: int
     exclusive: tuple[int, int, int]
@@ -172,12 +166,16 @@ def layout() -> Layout:
     mode = find("PSTATE.M", writing(UC_ARM64_REG_PSTATE, pstate.DAIF | pstate.EL1T), pstate.EL1T, 4)
     daif = find("PSTATE.DAIF", writing(UC_ARM64_REG_PSTATE, pstate.F | pstate.EL1T), pstate.F, 4)
     uc.reg_write(UC_ARM64_REG_PSTATE, base | pstate.Z)
-    zf = find("PSTATE.Z", writing(UC_ARM64_REG_PSTATE, base), pstate.Z, 4)
-    nf = find("PSTATE.N", writing(UC_ARM64_REG_PSTATE, base | pstate.N), base | pstate.N, 4)
-    cf = find("PSTATE.C", writing(UC_ARM64_REG_PSTATE, base | pstate.C | pstate.N), 1, 4)
-    vf = find(
+    z = find("PSTATE.Z", writing(UC_ARM64_REG_PSTATE, base), pstate.Z, 4)
+    n = find("PSTATE.N", writing(UC_ARM64_REG_PSTATE, base | pstate.N), base | pstate.N, 4)
+    c = find("PSTATE.C", writing(UC_ARM64_REG_PSTATE, base | pstate.C | pstate.N), 1, 4)
+    v = find(
         "PSTATE.V", writing(UC_ARM64_REG_PSTATE, base | pstate.V | pstate.C | pstate.N), 1 << 31, 4
     )
+    if [c, v, n, z] != list(range(c, c + 16, 4)):
+        raise LayoutError(
+            "this build of Unicorn is not understood: C, V, N and Z do not follow each other"
+        )
     uc.reg_write(UC_ARM64_REG_PSTATE, base)
     if struct.unpack_from("<I", context.update(), mode + 4)[0] != 1:
         raise LayoutError("this build of Unicorn is not understood: no AArch64 flag beside PSTATE")
@@ -199,7 +197,7 @@ def layout() -> Layout:
         write_cp(uc, register, old)
 
     return Layout(
-        x0=general[0], pc=pc, mode=mode, daif=daif, nf=nf, zf=zf, cf=cf, vf=vf,
+        x0=general[0], pc=pc, mode=mode, daif=daif, flags=c,
         q0=q[0], q_stride=q[1] - q[0],
         exclusive=_exclusive_monitor(uc, context, general), hpfar_el2=hpfar, system=system,
         **_exception_record(uc, context),

@@ -1,13 +1,11 @@
 """A vCPU: a core, its SDEI state, and what the hypervisor does when the guest exits to it."""
 
-import struct
-from collections.abc import Callable, MutableSequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.smccc import MASK64, NOT_SUPPORTED
 from sdeiviz.cpu import Core, decode_access
-from sdeiviz.cpu.clock import INDEX
 from sdeiviz.cpu.loadstore import ZERO_REGISTER, MemoryAccess, extend
 from sdeiviz.cpu.registers import CP, EL1_REGISTERS, PMUSERENR_EL0
 from sdeiviz.machine import uart
@@ -27,10 +25,6 @@ from sdeiviz.trace import (
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
-
-
-_ANSWER: Final = struct.Struct("<Q24x")
-"""x0 and zeros for x1 to x3."""
 
 
 class Vcpu:
@@ -54,13 +48,14 @@ class Vcpu:
         self.number = number
         self.mpidr = number
         self.core = Core(vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock)
-        self.x = cast("MutableSequence[int]", self.core.x)
+        self.where, self.go_to = self.core.where, self.core.go_to
+        self.x = self.core.x
+        self.x0_to_x17 = self.x[:18].cast("B")
         self.sdei = VcpuSdei()
         self.timer = GenericTimer()
         self.pmu = Pmu()
-        self._clock = self.core.clock.state
-        self._w0 = self.core.x[:1].cast("B").cast("I")
-        self._x0_to_x3, self._x0_to_x5 = self.core.x[:4], self.core.x[:6]
+        self._w0 = self.x[:1].cast("B").cast("I")
+        self._x0_to_x5 = self.x[:6]
         self._routes = vm.hypercalls.routes
         self._last_exception = (0, -1)
 
@@ -91,9 +86,7 @@ class Vcpu:
 
     @pstate.setter
     def pstate(self, value: int) -> None:
-        # It comes with the ERET into the guest, which also ends a load-exclusive's watch.
-        self.core.pstate = value
-        self.core.clear_exclusive()
+        self.go_to(self.pc, value)
 
     @property
     def elr_el1(self) -> int:
@@ -137,20 +130,20 @@ class Vcpu:
 
     # -- exits
 
-    def hypercall(self) -> None:
+    def hypercall(self, index: int, pc: int) -> None:
         """HVC: route it, write the answer, then deliver what it made deliverable."""
-        function = self._w0[0]
-        index = time = self._clock[INDEX]
-        registers = self._x0_to_x5.tobytes()
-        self.emit((AT, index, time, "Hypercall", self.number, "HVC", self.core.pc, registers))
+        emit, time = self.emit, index  # a nanosecond an instruction
+        emit(("HVC", index, time, self.number, pc, self._x0_to_x5.tobytes()))
         try:
-            handler = self._routes.get(function)
+            handler = self._routes.get(self._w0[0])
             result = handler(self) if handler else NOT_SUPPORTED
             if result is not None:
                 if result < 0:
                     result &= MASK64
-                _ANSWER.pack_into(self._x0_to_x3, 0, result)
-                self.emit(("HypercallResult", self.number, function, result))
+                x = self.x
+                x[0] = result
+                x[1] = x[2] = x[3] = 0
+                emit(("answer", result))
             if self.sdei.requested:
                 self._deliver()
         except HostHang as hang:
@@ -188,9 +181,10 @@ class Vcpu:
 
     def _secure_call(self) -> None:
         """SMC: there is no firmware below this hypervisor, so nobody answers."""
+        pc = self.core.pc
         self.core.retire()
         function = self._w0[0]
-        self.vm.emit(self, Hypercall, "SMC", self.core.pc, self._x0_to_x5.tobytes())
+        self.vm.emit(self, Hypercall, "SMC", pc, function, tuple(self.x[1:6]))
         self.x[0] = MASK64
         self.vm.emit(self, HypercallResult, function, MASK64)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sdeiviz.abi import pstate
-from sdeiviz.abi.sdei import CONTEXT_REGISTERS, Result
+from sdeiviz.abi.sdei import Result
 from sdeiviz.sdei.events import EventContext, EventHandler, SdeiVcpu
 from sdeiviz.sdei.profiles import Profile
 from sdeiviz.sdei.table import TABLE, Action, State
@@ -104,7 +104,7 @@ class Delivery:
         for handler in sdei.handlers.values():
             if not handler.pending:
                 continue
-            if TABLE[_DELIVER][handler.state].result is _SUCCESS:
+            if self.apply(vcpu, handler, _DELIVER) is _SUCCESS:
                 self._enter(vcpu, handler)
                 return True
             if not self.profile.skip_disabled_events:
@@ -119,27 +119,26 @@ class Delivery:
 
     def _enter(self, vcpu: SdeiVcpu, handler: EventHandler) -> None:
         """Save what is interrupted, then enter the handler (patch 12; DEN0054C table 5)."""
-        x = vcpu.x
-        pc, saved_pstate = vcpu.pc, vcpu.pstate
-        context = EventContext(handler.event, pc, saved_pstate, array("Q", x[:CONTEXT_REGISTERS]))
-        vcpu.sdei.contexts.append(context)
+        event, entry, argument = handler.event, handler.entry, handler.argument
+        pc, saved_pstate = vcpu.where()
+        registers = vcpu.x0_to_x17.tobytes()
+        vcpu.sdei.contexts.append(EventContext(event, pc, saved_pstate, registers))
 
+        x = vcpu.x
         if not self.profile.keep_x4_to_x17:
             x[4:18] = _CLEARED
-        x[0] = handler.event
-        x[1] = handler.argument
+        x[0] = event
+        x[1] = argument
         x[2] = pc
         x[3] = saved_pstate
         # Same flags, but at EL1 on SP_EL1 with everything masked; ELR_EL1 and SPSR_EL1 stay as the
         # guest left them.
-        vcpu.pstate = saved_pstate & ~pstate.MODE | HANDLER_PSTATE
-        vcpu.pc = handler.entry
+        vcpu.go_to(entry, saved_pstate & ~pstate.MODE | HANDLER_PSTATE)
 
         handler.pending = False
-        self.apply(vcpu, handler, _DELIVER)
-        entered = (handler.event, handler.entry, handler.argument)
-        interrupted = (pc, saved_pstate, context.x.tobytes())
-        self.emit(("EventDelivered", vcpu.number, *entered, *interrupted))
+        self.emit(
+            ("EventDelivered", vcpu.number, event, entry, argument, pc, saved_pstate, registers)
+        )
 
     # -- complete
 
@@ -153,19 +152,17 @@ class Delivery:
 
     def _leave(self, vcpu: SdeiVcpu, resume: int | None) -> None:
         sdei = vcpu.sdei
-        handler = sdei.running()
-        if handler is None:
+        if not sdei.contexts:
             return
         context = sdei.contexts.pop()
-        vcpu.x[:CONTEXT_REGISTERS] = context.x
+        handler = sdei.handlers[context.event]
+        vcpu.x0_to_x17[:] = context.registers
         if resume is None:
-            vcpu.pstate = context.pstate
-            vcpu.pc = context.pc
+            vcpu.go_to(context.pc, context.pstate)
         else:
             vcpu.elr_el1 = context.pc
             vcpu.spsr_el1 = context.pstate
-            vcpu.pstate = context.pstate & ~pstate.MODE | HANDLER_PSTATE
-            vcpu.pc = resume
+            vcpu.go_to(resume, context.pstate & ~pstate.MODE | HANDLER_PSTATE)
         self.apply(vcpu, handler, _COMPLETE)
         self.emit(("EventCompleted", vcpu.number, handler.event, context.pc, resume))
         if self.profile.request_after_complete and sdei.pending():

@@ -1,12 +1,14 @@
 """What the dispatcher remembers of a vCPU, and what it needs from one."""
 
-from array import array
-from collections.abc import MutableSequence
+import struct
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Protocol
 
 from sdeiviz.abi.sdei import ASYNC_PF_EVENT, SW_SIGNALED_EVENT
 from sdeiviz.sdei.table import State
+
+_pending = attrgetter("pending")
 
 EVENTS = (SW_SIGNALED_EVENT, ASYNC_PF_EVENT)
 """The events of the series: fixed, private, normal priority (v7 patch 17)."""
@@ -37,7 +39,13 @@ class EventContext:
     event: int
     pc: int
     pstate: int
-    x: "array[int]"
+    registers: bytes
+    """x0 to x17 as they lie in memory."""
+
+    @property
+    def x(self) -> tuple[int, ...]:
+        """x0 to x17."""
+        return struct.unpack("<18Q", self.registers)
 
 
 @dataclass(slots=True)
@@ -53,13 +61,9 @@ class VcpuSdei:
     requested: bool = False
     """KVM_REQ_SDEI: look for something to deliver before the guest goes on (v7 patch 5)."""
 
-    def running(self) -> EventHandler | None:
-        """Return the handler that runs on this vCPU, the innermost, or None."""
-        return self.handlers[self.contexts[-1].event] if self.contexts else None
-
     def pending(self) -> bool:
         """Tell whether any event is pending, deliverable or not."""
-        return any(handler.pending for handler in self.handlers.values())
+        return any(map(_pending, self.handlers.values()))
 
     def save(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -70,7 +74,7 @@ class VcpuSdei:
                 (h.event, int(h.state), h.pending, h.entry, h.argument)
                 for h in self.handlers.values()
             ],
-            "contexts": [(c.event, c.pc, c.pstate, tuple(c.x)) for c in self.contexts],
+            "contexts": [(c.event, c.pc, c.pstate, c.x) for c in self.contexts],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -81,22 +85,27 @@ class VcpuSdei:
             row[0]: EventHandler(row[0], State(row[1]), *row[2:]) for row in state["handlers"]
         }
         self.contexts = [
-            EventContext(e, pc, pstate, array("Q", x)) for e, pc, pstate, x in state["contexts"]
+            EventContext(event, pc, pstate, struct.pack("<18Q", *x))
+            for event, pc, pstate, x in state["contexts"]
         ]
 
 
 class SdeiVcpu(Protocol):
     """What the dispatcher needs of a vCPU. Register values are unsigned 64-bit numbers."""
 
-    x: MutableSequence[int]
+    x: "memoryview[int]"
     """x0 to x30."""
-    pc: int
-    """Where the guest goes on: during a call, the instruction after the HVC."""
-    pstate: int
-    """In SPSR layout. Setting it moves SP between its banks where the mode changes."""
+    x0_to_x17: "memoryview[int]"
+    """The same x0 to x17 as bytes: what a delivery saves and a completion restores."""
     elr_el1: int
     spsr_el1: int
     number: int
     mpidr: int
     """Affinity value, as EVENT_SIGNAL names a target."""
     sdei: VcpuSdei
+
+    def where(self) -> tuple[int, int]:
+        """Return PC and PSTATE, where the guest goes on: during a call, after the HVC."""
+
+    def go_to(self, pc: int, pstate: int) -> None:
+        """Let the guest go on elsewhere. SP moves between its banks where the mode changes."""

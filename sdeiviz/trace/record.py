@@ -17,6 +17,7 @@ from sdeiviz.trace.events import (
     EventDelivered,
     HandlerStateChanged,
     Hypercall,
+    HypercallResult,
     TraceEvent,
 )
 
@@ -24,12 +25,13 @@ AT: Final = "at"
 """Begins a stamp: ``AT, index, time``."""
 
 Record = tuple[Any, ...]
-"""Whole events and stamps in a row, such as ``(AT, 7, 7, "MaskChanged", 0, True)``.
+"""Stamps and whole events in a row, such as ``(AT, 7, 7, "MaskChanged", 0, True)``.
 
-An event is written as its name, the vCPU and its own fields, but these two otherwise::
+An event is written as its name, the vCPU and its own fields; `EventDelivered` has the registers as
+bytes. Most frequent of all are a hypercall, which brings its own stamp, and the answer to it::
 
-    "Hypercall", vcpu, conduit, address after the call, bytes of x0 to x5
-    "EventDelivered", vcpu, ..., pstate, bytes of x0 to x17
+    "HVC", index, time, vcpu, address after the HVC, bytes of x0 to x5
+    "answer", result
 """
 
 
@@ -38,13 +40,6 @@ class TraceSink(Protocol):
 
     def extend(self, record: Record, /) -> None:
         """Take one more."""
-
-
-def _hypercall(
-    index: int, time: int, vcpu: int, conduit: str, after: int, registers: bytes
-) -> Hypercall:
-    x0, *arguments = struct.unpack("<6Q", registers)
-    return Hypercall(index, time, vcpu, conduit, after - 4, x0 & 0xFFFF_FFFF, tuple(arguments))
 
 
 def _delivered(*fields: Any) -> EventDelivered:
@@ -59,31 +54,42 @@ def _state_changed(
     return HandlerStateChanged(index, time, vcpu, event, str(action), int(before), int(after))
 
 
-_MAKERS: Final[dict[str, tuple[Callable[..., TraceEvent], int]]] = {
-    **{name: (cls, len(cls._fields) - 2) for name, cls in TYPES.items()},
-    "Hypercall": (_hypercall, 4),
-    "EventDelivered": (_delivered, len(EventDelivered._fields) - 2),
-    "HandlerStateChanged": (_state_changed, len(HandlerStateChanged._fields) - 2),
+_MAKERS: Final[dict[str, Callable[..., TraceEvent]]] = {
+    **TYPES,
+    "EventDelivered": _delivered,
+    "HandlerStateChanged": _state_changed,
 }
-"""What makes an event from its fields, and how many of them a record holds."""
+_FIELDS: Final = {name: len(cls._fields) - 2 for name, cls in TYPES.items()}
+"""How many values of a record belong to an event."""
 
 
 class Reader:
-    """Makes events of records; knows when the last of them were."""
+    """Makes events of records; knows when the last of them were, and the last call."""
 
     def __init__(self) -> None:
-        self._index = self._time = 0
+        self._stamp = 0, 0
+        self._call: tuple[int, int] | None = None
 
     def read(self, record: Iterable[Any]) -> list[TraceEvent]:
         """Return the events of a record, which follows those read before."""
-        events = []
+        events: list[TraceEvent] = []
         values = iter(record)
         for name in values:
-            if name == AT:
-                self._index, self._time = next(values), next(values)
+            if name == "HVC":
+                index, time, vcpu, after, registers = islice(values, 5)
+                x0, *arguments = struct.unpack("<6Q", registers)
+                function = x0 & 0xFFFF_FFFF
+                call = Hypercall(index, time, vcpu, "HVC", after - 4, function, tuple(arguments))
+                events.append(call)
+                self._stamp, self._call = (index, time), (vcpu, function)
+            elif name == "answer":
+                assert self._call
+                events.append(HypercallResult(*self._stamp, *self._call, int(next(values))))
+            elif name == AT:
+                self._stamp = next(values), next(values)
             else:
-                make, count = _MAKERS[name]
-                events.append(make(self._index, self._time, *islice(values, count)))
+                fields = islice(values, _FIELDS[name])
+                events.append(_MAKERS[name](*self._stamp, *fields))
         return events
 
 

@@ -54,12 +54,13 @@ MUTATIONS = [
     ),
     Mutation(
         RECORD,
-        "after - 4, x0 & 0xFFFF_FFFF, tuple(arguments)",
-        "after - 4, x0, tuple(arguments)",
+        "function = x0 & 0xFFFF_FFFF",
+        "function = x0",
         "the function has 64 bits",
     ),
-    Mutation(RECORD, "conduit, after - 4,", "conduit, after,", "calls at the next instruction"),
+    Mutation(RECORD, "after - 4, function", "after, function", "calls at the next instruction"),
     Mutation(RECORD, "str(action), int(before)", "action, before", "enumerations in the trace"),
+    Mutation(RECORD, "int(next(values))", "next(values)", "results that are enumerations"),
     Mutation(RECORD, "            self._written.clear()\n", "", "what was read comes again"),
     Mutation(
         RECORD, "del self._read()[length:]", "del self._events[length:]", "unread records stay"

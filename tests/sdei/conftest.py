@@ -1,8 +1,8 @@
-"""Guests to test with: one per profile and per way a core may keep its registers."""
+"""Guests to test with: one per profile."""
 
 import pytest
 
-from tests.sdei.vcpu import STORAGES, Guest
+from tests.sdei.vcpu import Guest
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def rules(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=STORAGES)
-def guest(rules: str, request: pytest.FixtureRequest) -> Guest:
-    """A fresh vCPU under each profile, its registers a list and a memory view."""
-    return Guest(rules, request.param)
+@pytest.fixture
+def guest(rules: str) -> Guest:
+    """A fresh vCPU under each profile."""
+    return Guest(rules)

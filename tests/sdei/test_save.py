@@ -50,7 +50,7 @@ def test_nothing_is_shared() -> None:
     saved = guest.sdei.save()
     other = Guest()
     other.sdei.load(saved)
-    guest.vcpu.sdei.contexts[0].x[5] = 0
+    guest.vcpu.sdei.contexts[0].registers = bytes(18 * 8)
     guest.call(COMPLETE, 0)
     assert guest.call(STATUS, 0) == 3
     assert other.call(STATUS, 0) == 7

@@ -14,7 +14,7 @@ from hypothesis.stateful import (
 from sdeiviz.sdei import VcpuSdei
 from sdeiviz.sdei.delivery import HostHang
 from tests.sdei.oracle import HANG, Oracle
-from tests.sdei.vcpu import STORAGES, Guest
+from tests.sdei.vcpu import Guest
 
 words = st.integers(0, (1 << 64) - 1)
 # What is near an edge of the interface, and what is not.
@@ -47,22 +47,21 @@ class Against(RuleBasedStateMachine):
     guest: Guest
     oracle: Oracle
 
-    def both(self, storage: str, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
+    def both(self, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
         raise NotImplementedError
 
     @initialize(
-        storage=st.sampled_from(STORAGES),
         knobs=st.fixed_dictionaries({name: st.booleans() for name in KNOBS}),
         event=events,
         steps=st.integers(0, 8),
     )
-    def begin(self, storage: str, knobs: dict[str, bool], event: int, steps: int) -> None:
-        self.storage, self.knobs = storage, knobs
+    def begin(self, knobs: dict[str, bool], event: int, steps: int) -> None:
+        self.knobs = knobs
         self.boot()
         self.go_along(event, steps)
 
     def boot(self) -> None:
-        self.guest, self.oracle = self.both(self.storage, self.knobs)
+        self.guest, self.oracle = self.both(self.knobs)
         vcpu, oracle = self.guest.vcpu, self.oracle
         oracle.x, oracle.pc, oracle.pstate = list(vcpu.x), vcpu.pc, vcpu.pstate
         oracle.elr, oracle.spsr = vcpu.elr_el1, vcpu.spsr_el1
@@ -231,23 +230,23 @@ class Against(RuleBasedStateMachine):
 
 
 class Mended(Against):
-    def both(self, storage: str, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
-        return Guest("kvm-v7", storage), Oracle()
+    def both(self, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
+        return Guest("kvm-v7"), Oracle()
 
 
 class ToTheLetter(Against):
-    def both(self, storage: str, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
+    def both(self, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
         oracle = Oracle(d1=False, d2=False, d3=False, d4=False, d11=False)
-        return Guest("kvm-v7-literal", storage), oracle
+        return Guest("kvm-v7-literal"), oracle
 
 
 class AnyKnobs(Against):
     """Any combination; a 64-bit number that is signed besides means nothing and is left out."""
 
-    def both(self, storage: str, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
+    def both(self, knobs: dict[str, bool]) -> tuple[Guest, Oracle]:
         knobs = knobs | {"d3": knobs["d3"] or knobs["wide"]}
         positions = {KNOBS[name]: value for name, value in knobs.items()}
-        return Guest("kvm-v7", storage, **positions), Oracle(**knobs)
+        return Guest("kvm-v7", **positions), Oracle(**knobs)
 
 
 @pytest.mark.parametrize("machine", [Mended, ToTheLetter, AnyKnobs])

@@ -2,8 +2,6 @@
 
 import errno
 
-import pytest
-
 from tests.sdei.vcpu import (
     COMPLETE,
     CONTEXT,
@@ -72,9 +70,8 @@ def test_3_delivery(guest: Guest) -> None:
     assert guest.vcpu.pc == 0x4008_2000
 
 
-@pytest.mark.parametrize("storage", ["list", "memoryview"])
-def test_4_in_handler(storage: str) -> None:
-    guest = Guest("kvm-v7", storage)
+def test_4_in_handler() -> None:
+    guest = Guest("kvm-v7")
     guest.call(REGISTER, 0, HANDLER, USER, 0)
     guest.call(ENABLE, 0)
     guest.call(SIGNAL, 0, 0)

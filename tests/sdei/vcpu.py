@@ -4,7 +4,6 @@ Nothing here comes from the package's own tables: what the tests expect must not
 """
 
 from array import array
-from collections.abc import MutableSequence
 from dataclasses import dataclass, field
 
 from sdeiviz.sdei import Dispatcher, Profile, VcpuSdei, profile
@@ -39,20 +38,17 @@ PC = 0x4008_0104
 PSTATE = 0x6000_03C5
 ELR, SPSR = 0x0E14_0E14_0E14_0E14, 0x8000_0005
 
-STORAGES = ("list", "memoryview")
 
-
-def registers(storage: str = "list") -> MutableSequence[int]:
+def registers() -> "memoryview[int]":
     """Return x0 to x30, each with a value that names it."""
-    values = [0xF000_0000_0000_0000 + n for n in range(31)]
-    return values if storage == "list" else memoryview(array("Q", values))
+    return memoryview(array("Q", [0xF000_0000_0000_0000 + n for n in range(31)]))
 
 
 @dataclass
 class FakeVcpu:
     """What the dispatcher needs of a vCPU."""
 
-    x: MutableSequence[int] = field(default_factory=registers)
+    x: "memoryview[int]" = field(default_factory=registers)
     pc: int = PC
     pstate: int = PSTATE
     elr_el1: int = ELR
@@ -61,14 +57,22 @@ class FakeVcpu:
     mpidr: int = 0x8000_0000
     sdei: VcpuSdei = field(default_factory=VcpuSdei)
 
+    @property
+    def x0_to_x17(self) -> "memoryview[int]":
+        return self.x.cast("B")[: 18 * 8]
+
+    def where(self) -> tuple[int, int]:
+        return self.pc, self.pstate
+
+    def go_to(self, pc: int, pstate: int) -> None:
+        self.pc, self.pstate = pc, pstate
+
 
 class Guest:
     """A vCPU and its dispatcher, driven as a machine would; `trace` holds what was emitted."""
 
-    def __init__(
-        self, rules: str | Profile = "kvm-v7", storage: str = "list", **knobs: bool | int
-    ) -> None:
-        self.vcpu = FakeVcpu(registers(storage))
+    def __init__(self, rules: str | Profile = "kvm-v7", **knobs: bool | int) -> None:
+        self.vcpu = FakeVcpu()
         self.others: dict[int, FakeVcpu] = {}
         self.trace: list[TraceEvent] = []
         self.profile = (profile(rules) if isinstance(rules, str) else rules).replace(**knobs)

@@ -24,10 +24,7 @@ CALL = Hypercall(7, 70, 1, "HVC", 0x4008_0044, 0xC400_0021, (0, 0x4008_1000, MAX
 RESULT = HypercallResult(7, 70, 1, 0xC400_0021, 0)
 
 MASK: Record = (AT, 8, 80, "MaskChanged", 0, True)
-QUIET: Record = (
-    *(AT, 7, 70, "Hypercall", 1, "HVC", 0x4008_0048, REGISTERS),
-    *("HypercallResult", 1, 0xC400_0021, 0),
-)
+QUIET: Record = ("HVC", 7, 70, 1, 0x4008_0048, REGISTERS, "answer", 0)
 
 
 def shown(events: object) -> list[str]:
@@ -41,6 +38,15 @@ def events_of(record: Record) -> list[str]:
 
 def test_a_call_is_at_its_own_address_and_has_w0_and_x1_to_x5() -> None:
     assert events_of(QUIET) == shown((CALL, RESULT))
+
+
+@pytest.mark.parametrize(("answer", "result"), [(7, 7), (MAX, MAX), (True, 1)])
+def test_an_answer_is_to_the_call_before_it(answer: int, result: int) -> None:
+    reader = Reader()
+    mask = ("MaskChanged", 0, True)
+    assert shown(reader.read((*QUIET[:-2], *mask))) == shown((CALL, MaskChanged(7, 70, 0, True)))
+    expected = HypercallResult(7, 70, 1, 0xC400_0021, result)
+    assert shown(reader.read(("answer", answer))) == shown((expected,))
 
 
 def test_a_stamp_holds_until_the_next_one() -> None:
@@ -78,7 +84,7 @@ def test_a_delivery_and_a_change_of_state() -> None:
     )
 
 
-SPECIAL = {"Hypercall", "EventDelivered", "HandlerStateChanged"}
+SPECIAL = {"EventDelivered", "HandlerStateChanged"}
 
 
 @pytest.mark.parametrize("name", sorted(TYPES.keys() - SPECIAL))
