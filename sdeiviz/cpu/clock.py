@@ -26,9 +26,10 @@ from sdeiviz.errors import Error
 
 # Words of a clock's state, which the hook and the core share.
 INDEX: Final = 0
-TARGET: Final = 1
+LIMIT: Final = 1
+"""No block may go past this index: the target, or 0 to stop in front of the next block."""
 INTERRUPT: Final = 2
-"""Not zero: stop at the next block, wherever that is."""
+"""Not zero: to stop was asked for, whatever the limit."""
 BLOCKED_START: Final = 3
 BLOCKED_SIZE: Final = 4
 """The block the hook refused to enter; size 0 where it refused none."""
@@ -65,16 +66,13 @@ define void @block(ptr %uc, i64 %start, i32 %size, ptr %state) {
   %count = lshr i64 %bytes, 2
   %index = load i64, ptr %state
   %next = add i64 %index, %count
-  %target_at = getelementptr i64, ptr %state, i64 1
-  %target = load i64, ptr %target_at
-  %interrupt_at = getelementptr i64, ptr %state, i64 2
-  %interrupt = load volatile i64, ptr %interrupt_at
-  %past = icmp ugt i64 %next, %target
+  %limit_at = getelementptr i64, ptr %state, i64 1
+  %limit = load volatile i64, ptr %limit_at
+  %past = icmp ugt i64 %next, %limit
   %place = or i64 %start, %bytes
   %odd = and i64 %place, 3
-  %reason = or i64 %interrupt, %odd
-  %wanted = icmp ne i64 %reason, 0
-  %refuse = or i1 %past, %wanted
+  %between_words = icmp ne i64 %odd, 0
+  %refuse = or i1 %past, %between_words
   br i1 %refuse, label %refused, label %counted
 counted:
   store i64 %next, ptr %state
@@ -200,7 +198,7 @@ class Clock:
 
         def block(uc: Any, start: int, size: int, user_data: Any) -> None:
             after = state[INDEX] + (size >> 2)
-            if after > state[TARGET] or state[INTERRUPT] or (start | size) & 3:
+            if after > state[LIMIT] or (start | size) & 3:
                 state[BLOCKED_START] = start
                 state[BLOCKED_SIZE] = size
                 stop(handle)

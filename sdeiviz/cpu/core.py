@@ -373,7 +373,7 @@ class Core:
 
     def _run(self, target: int) -> End:
         state = self._state
-        state[clk.TARGET] = target
+        state[clk.LIMIT] = target  # before INTERRUPT is looked at, which another thread may set
         while state[clk.INDEX] < target:
             if state[clk.INTERRUPT]:
                 return End.SLICE
@@ -439,6 +439,7 @@ class Core:
     def interrupt(self) -> None:
         """Make `run` come back soon; may be called from another thread."""
         self._state[clk.INTERRUPT] = 1
+        self._state[clk.LIMIT] = 0
 
     def stop(self) -> None:
         """End `run` here; for handlers."""
@@ -469,7 +470,7 @@ class Core:
                 # No block begins here: the last one ran to its end, also where that led back
                 # into it (an ERET to EL0).
                 self._state[clk.LAST_SIZE] = 0
-                if self._end or self._state[clk.INDEX] >= self._state[clk.TARGET]:
+                if self._end or self._state[clk.INDEX] >= self._state[clk.LIMIT]:
                     # Only a block would have been refused; the fetch comes with the next run.
                     uclib.uc_emu_stop(self._handle)
                     return
