@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-from unicorn import UC_HOOK_BLOCK, UC_HOOK_INSN
+from unicorn import UC_HOOK_BLOCK, UC_HOOK_INSN, UC_HOOK_INTR
 from unicorn.arm64_const import UC_ARM64_INS_MRS, UC_ARM64_INS_MSR
 from unicorn.unicorn_py3.unicorn import uclib
 
@@ -39,7 +39,11 @@ LAST_SIZE: Final = 6
 READ_COUNTER: Final = 7
 WRITE_COUNTER: Final = 8
 """Addresses of the functions to call for an MRS or MSR of a timer or PMU register."""
-_WORDS: Final = 9
+PLAIN: Final = 9
+"""Not zero: an HVC needs nothing but HYPERCALL, all other exits call EXCEPTION."""
+HYPERCALL: Final = 10
+EXCEPTION: Final = 11
+_WORDS: Final = 12
 
 BlockHook = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
@@ -48,6 +52,10 @@ CounterHook = ctypes.CFUNCTYPE(
     ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p
 )
 
+
+ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
+"""Called with user data too, which can stay where the caller put it."""
+HypercallHook = ctypes.CFUNCTYPE(None)
 
 CounterFunction = Callable[[Any, int, int, Any], int]
 
@@ -113,9 +121,32 @@ no:
 """
 
 
+_NATIVE_EXCEPTION: Final = """
+define void @exception(ptr %uc, i32 %number, ptr %state) {
+  ; The shortest way to the hypervisor is a hypercall's
+  %hvc = icmp eq i32 %number, 11
+  %plain_at = getelementptr i64, ptr %state, i64 9
+  %plain = load i64, ptr %plain_at
+  %is_plain = icmp ne i64 %plain, 0
+  %short = and i1 %hvc, %is_plain
+  br i1 %short, label %call, label %other
+call:
+  %hypercall_at = getelementptr i64, ptr %state, i64 10
+  %hypercall = load ptr, ptr %hypercall_at
+  tail call void %hypercall()
+  ret void
+other:
+  %exception_at = getelementptr i64, ptr %state, i64 11
+  %exception = load ptr, ptr %exception_at
+  tail call void %exception(ptr %uc, i32 %number)
+  ret void
+}
+"""
+
+
 @lru_cache(maxsize=1)
-def native_clock() -> tuple[Any, int, int, int] | None:
-    """Compile the hooks; return (what keeps them alive, addresses of block, read, write).
+def _native_hooks() -> tuple[Any, dict[str, int]] | None:
+    """Compile the hooks; return what keeps them alive, and their addresses by name.
 
     None without llvmlite.
     """
@@ -128,12 +159,12 @@ def native_clock() -> tuple[Any, int, int, int] | None:
     source = _NATIVE_BLOCK.replace("EMU_STOP", str(function_address(uclib.uc_emu_stop)))
     for name, word in (("read", READ_COUNTER), ("write", WRITE_COUNTER)):
         source += _NATIVE_COUNTER.replace("NAME", name).replace("WORD", str(word))
-    module = llvm.parse_assembly(source)
+    module = llvm.parse_assembly(source + _NATIVE_EXCEPTION)
     machine = llvm.Target.from_default_triple().create_target_machine(opt=2, jit=True)
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    block, read, write = (engine.get_function_address(name) for name in ("block", "read", "write"))
-    return engine, block, read, write
+    names = ("block", "read", "write", "exception")
+    return engine, {name: engine.get_function_address(name) for name in names}
 
 
 def function_address(function: Any) -> int:
@@ -156,7 +187,7 @@ class Clock:
     """
 
     def __init__(self, kind: str | None = None) -> None:
-        native = native_clock() if kind != "python" else None
+        native = _native_hooks() if kind != "python" else None
         if kind not in (None, "native", "python"):
             raise Error(f"no clock {kind!r}: choose 'native' or 'python'")
         if kind == "native" and native is None:
@@ -169,27 +200,46 @@ class Clock:
         self._native = native
         self._keep: list[Any] = []
 
-    def attach(self, handle: Any, read: CounterFunction, write: CounterFunction) -> None:
+    def attach(
+        self,
+        handle: Any,
+        hypercall: Callable[[], None],
+        exception: Callable[[Any, int], None],
+        read: CounterFunction,
+        write: CounterFunction,
+    ) -> None:
         """Install the hooks on a core, before it runs for the first time.
 
-        `read` and `write` are called for an MRS and an MSR of a timer or PMU register (op1 3, CRn
-        14) with (core, register number, address of a `CpRegister`, user data); 1 means that it is
-        done.
+        Parameters
+        ----------
+        handle
+            Unicorn's handle of the core.
+        hypercall
+            May be called instead of `exception` for an HVC while PLAIN is set.
+        exception
+            Called with (core, number of the exception).
+        read, write
+            Called for an MRS and an MSR of a timer or PMU register (op1 3, CRn 14) with (core,
+            register number, address of a `CpRegister`, user data); 1 means that it is done.
         """
-        read_hook, write_hook = CounterHook(read), CounterHook(write)
-        self._keep += [read_hook, write_hook]
-        if self._native:
-            _, block_at, read_at, write_at = self._native
-            self.state[READ_COUNTER] = function_address(read_hook)
-            self.state[WRITE_COUNTER] = function_address(write_hook)
-        else:
-            block_hook = BlockHook(self._python_block(handle))
-            self._keep.append(block_hook)
-            block_at, read_at, write_at = map(function_address, (block_hook, read_hook, write_hook))
         state_at = self._words.buffer_info()[0]
-        add_hook(handle, UC_HOOK_BLOCK, block_at, state_at)
-        add_hook(handle, UC_HOOK_INSN, read_at, state_at, argument=UC_ARM64_INS_MRS)
-        add_hook(handle, UC_HOOK_INSN, write_at, state_at, argument=UC_ARM64_INS_MSR)
+        hooks = {
+            "hypercall": HypercallHook(hypercall),
+            "exception": ExceptionHook(exception),
+            "read": CounterHook(read),
+            "write": CounterHook(write),
+            "block": BlockHook(self._python_block(handle)),
+        }
+        self._keep.append(hooks)
+        at = {name: function_address(hook) for name, hook in hooks.items()}
+        if self._native:
+            self.state[HYPERCALL], self.state[EXCEPTION] = at["hypercall"], at["exception"]
+            self.state[READ_COUNTER], self.state[WRITE_COUNTER] = at["read"], at["write"]
+            at = self._native[1]
+        add_hook(handle, UC_HOOK_BLOCK, at["block"], state_at)
+        add_hook(handle, UC_HOOK_INTR, at["exception"], state_at)
+        add_hook(handle, UC_HOOK_INSN, at["read"], state_at, argument=UC_ARM64_INS_MRS)
+        add_hook(handle, UC_HOOK_INSN, at["write"], state_at, argument=UC_ARM64_INS_MSR)
 
     def _python_block(self, handle: Any) -> Callable[[Any, int, int, Any], None]:
         """The same as the native hook."""

@@ -2,16 +2,22 @@
 
 import ctypes
 import mmap
+import struct
 import threading
-from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, Literal, Protocol
 
-from unicorn import UC_HOOK_CODE, UC_HOOK_INTR, UcError
+from unicorn import UC_HOOK_CODE
 from unicorn.arm64_const import UC_ARM64_REG_FPCR, UC_ARM64_REG_FPSR, UC_ARM64_REG_X0
-from unicorn.unicorn_const import UC_CTL_IO_WRITE, UC_CTL_TLB_FLUSH, UC_PROT_ALL, UC_PROT_READ
+from unicorn.unicorn_const import (
+    UC_CTL_IO_WRITE,
+    UC_CTL_TB_REMOVE_CACHE,
+    UC_CTL_TLB_FLUSH,
+    UC_PROT_ALL,
+    UC_PROT_READ,
+)
 from unicorn.unicorn_py3.unicorn import uclib
 
 from sdeiviz.abi import esr, pstate
@@ -31,6 +37,8 @@ _INSTRUCTION_ABORT: Final = 3
 _DATA_ABORT: Final = 4
 _HVC: Final = 11
 
+_REMOVE_CACHE: Final = UC_CTL_IO_WRITE << 30 | 2 << 26 | UC_CTL_TB_REMOVE_CACHE
+"""As `Uc.ctl_remove_cache` encodes it; a step calls it twice, and this way takes half the time."""
 _WFI: Final = 0xD503_207F
 _NEVER: Final = 0xFFFF_FFFF_FFFF_FFFF
 _PC_ALIGNMENT: Final = esr.Class.PC_ALIGNMENT << 26 | esr.IL
@@ -67,8 +75,11 @@ class ExitHandler(Protocol):
     lets the guest repeat it.
     """
 
-    def hypercall(self, index: int, pc: int) -> None:
-        """HVC; index and PC are those after it."""
+    def hypercall_exit(self, core: "Core") -> Callable[[], None]:
+        """Return the function to call for an HVC; index and PC are those after it.
+
+        It takes the shortest way there is, and hands every error to `Core.fail`.
+        """
 
     def trap(self, syndrome: int) -> None:
         """WFI, SMC or a system register that belongs to the hypervisor."""
@@ -146,15 +157,18 @@ class Core:
         self._window = window
 
         def words(offset: int, count: int = 1, kind: Literal["Q", "I"] = "Q") -> memoryview:
-            return window[offset : offset + count * (8 if kind == "Q" else 4)].cast(kind)
+            return window[offset : offset + count * (4 if kind == "I" else 8)].cast(kind)
 
         self.x = words(at.x0, 31)
         """x0 to x30, in place."""
         self._sp = words(at.x0 + 31 * 8)
-        self._pc = words(at.pc)
+        self.pc_word = self._pc = words(at.pc)
+        """Holds PC."""
         self._mode, self._aarch64 = words(at.mode, kind="I"), words(at.mode + 4, kind="I")
         self._daif = words(at.daif, kind="I")
-        self._flags = words(at.flags, 4, kind="I")
+        self._flags = window[at.flags : at.flags + 16]
+        place = f"=QI{at.flags - at.pc - 12}x4I{at.daif - at.flags - 16}xI"
+        self._where = partial(struct.Struct(place).unpack_from, window, at.pc)
         self._syndrome, self._target_el = (
             words(at.syndrome, kind="I"),
             words(at.target_el, kind="I"),
@@ -170,6 +184,8 @@ class Core:
 
         self.clock = clk.Clock(clock)
         self._state = self.clock.state
+        self.index_word = self._state[clk.INDEX : clk.INDEX + 1]
+        """Holds the index."""
         self._end: End | None = None
         self._error: BaseException | None = None
         self._breakpoints: dict[int, int] = {}
@@ -177,11 +193,15 @@ class Core:
         """No breakpoint stops at this index: that is where we come from."""
         self._until = _NEVER
         self._exact = (0, 0)
-        self._plain = False
-        self.clock.attach(self._handle, self._on_counter_read, self._on_counter_write)
-        self._exception_hook = _ExceptionHook(self._on_exception)
+        self._hypercall = handler.hypercall_exit(self)
+        self.clock.attach(
+            self._handle,
+            self._hypercall,
+            self._on_exception,
+            self._on_counter_read,
+            self._on_counter_write,
+        )
         self._breakpoint_hook = clk.BlockHook(self._on_breakpoint)
-        clk.add_hook(self._handle, UC_HOOK_INTR, clk.function_address(self._exception_hook))
 
     # -- registers
 
@@ -215,18 +235,19 @@ class Core:
     def _write_pstate(self, value: int) -> None:
         self._flags[:], self._daif[0], mode = _split(value)
         old = self._mode[0]
-        self._mode[0] = mode
-        changed = (mode ^ old) & pstate.MODE
-        if changed:
-            self._system[_bank(old)][0] = self._sp[0]
-            self._sp[0] = self._system[_bank(mode)][0]
-        if changed & ~1:
-            self._rebuild_flags()
+        if mode != old:
+            self._mode[0] = mode
+            changed = (mode ^ old) & pstate.MODE
+            if changed:
+                self._system[_bank(old)][0] = self._sp[0]
+                self._sp[0] = self._system[_bank(mode)][0]
+            if changed & ~1:
+                self._rebuild_flags()
 
     def where(self) -> tuple[int, int]:
         """Return PC and PSTATE."""
-        c, v, n, z = self._flags
-        value = self._daif[0] | self._mode[0]
+        pc, mode, c, v, n, z, daif = self._where()
+        value = daif | mode
         if n >> 31:
             value |= pstate.N
         if z == 0:
@@ -235,7 +256,7 @@ class Core:
             value |= pstate.C
         if v >> 31:
             value |= pstate.V
-        return self._pc[0], value
+        return pc, value
 
     def go_to(self, pc: int, value: int) -> None:
         """Set PC and PSTATE, as an ERET to the guest does: it ends a load-exclusive's watch too."""
@@ -248,6 +269,11 @@ class Core:
         if name == _bank(self._mode[0]):
             return self._sp[0]
         return self._system[name][0]
+
+    def system_registers(self, names: Iterable[str]) -> list[int]:
+        """Return several EL1 or EL0 system registers."""
+        in_use, system = _bank(self._mode[0]), self._system
+        return [self._sp[0] if name == in_use else system[name][0] for name in names]
 
     def __setitem__(self, name: str, value: int) -> None:
         if name == _bank(self._mode[0]):
@@ -409,16 +435,16 @@ class Core:
 
     def _forget_exact(self) -> None:
         """Remove the cached blocks of an exact run, while its addresses mean the same."""
-        try:
-            self._uc.ctl_remove_cache(*self._exact)
-        except UcError:
-            pass  # nothing can be translated there: the fetch will fault
+        start, end = self._exact
+        # An error means that nothing can be translated there: the fetch will fault.
+        uclib.uc_ctl(self._handle, _REMOVE_CACHE, ctypes.c_uint64(start), ctypes.c_uint64(end))
 
     def _start(self, start: int, until: int) -> None:
         state = self._state
         state[clk.BLOCKED_SIZE] = 0
         self._until = until
-        self._plain = until == _NEVER and not self.copies_registers
+        # Then the clock is right as it stands at an HVC, which ends its block.
+        state[clk.PLAIN] = until == _NEVER and not self.copies_registers
         if self.copies_registers:
             self._push()
         status = uclib.uc_emu_start(self._handle, start, until, 0, 0)
@@ -447,13 +473,17 @@ class Core:
         self._end = End.HANDLER
         uclib.uc_emu_stop(self._handle)
 
+    def fail(self, error: BaseException) -> None:
+        """Stop and raise an error from `run`: a callback cannot raise through Unicorn."""
+        self._error = error
+        self.stop()
+
     # -- exits
 
     def _on_exception(self, uc: Any, number: int) -> None:
         try:
-            if number == _HVC and self._plain:
-                # The clock is right as it stands: an HVC ends its block.
-                self._handler.hypercall(self._state[clk.INDEX], self._pc[0])
+            if number == _HVC and self._state[clk.PLAIN]:
+                self._hypercall()
                 return
             if self.copies_registers:
                 self._pull()
@@ -476,13 +506,11 @@ class Core:
                     return
             self._settle()
             if number == _HVC:
-                self._handler.hypercall(self._state[clk.INDEX], self._pc[0])
+                self._hypercall()
             else:
                 self._dispatch(number)
         except BaseException as error:
-            # A callback cannot raise through Unicorn: keep it for `_start`.
-            self._error = error
-            self.stop()
+            self.fail(error)
         finally:
             if self.copies_registers:
                 self._push()
@@ -588,8 +616,7 @@ class Core:
                 self._uc.reg_write(x_register(number - UC_ARM64_REG_X0), value)
             return 1
         except BaseException as error:
-            self._error = error
-            self.stop()
+            self.fail(error)
             return 0
 
     # -- breakpoints
@@ -667,16 +694,14 @@ class Core:
         self._pull()
 
 
-# Called with user data too, which can stay where the caller put it.
-_ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
 _FLOATING_POINT: Final = {"fpcr": UC_ARM64_REG_FPCR, "fpsr": UC_ARM64_REG_FPSR}
 
 
 @lru_cache(maxsize=1024)
-def _split(value: int) -> tuple["array[int]", int, int]:
+def _split(value: int) -> tuple[bytes, int, int]:
     """Return what the core keeps PSTATE as: the words of C, V, N and Z, the masks, and the rest."""
     flags = value >> 29 & 1, value << 3 & 1 << 31, value & pstate.N, ~value & pstate.Z
-    return array("I", flags), value & pstate.DAIF, value & 0x0FFF_FFFF & ~pstate.DAIF
+    return struct.pack("=4I", *flags), value & pstate.DAIF, value & 0x0FFF_FFFF & ~pstate.DAIF
 
 
 def _bank(value: int) -> str:

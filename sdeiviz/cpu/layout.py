@@ -47,6 +47,7 @@ class Layout:
     x0: int
     """x0 to x30 and SP follow each other, eight bytes each."""
     pc: int
+    """Followed by mode, and further on by flags and daif, in this order."""
     mode: int
     """PSTATE without flags and masks, u32; the word after it tells AArch64 (1) from AArch32 (0)."""
     daif: int
@@ -176,6 +177,8 @@ def layout() -> Layout:
         raise LayoutError(
             "this build of Unicorn is not understood: C, V, N and Z do not follow each other"
         )
+    if not pc + 8 == mode < c < daif:
+        raise LayoutError("this build of Unicorn is not understood: PC and PSTATE do not follow")
     uc.reg_write(UC_ARM64_REG_PSTATE, base)
     if struct.unpack_from("<I", context.update(), mode + 4)[0] != 1:
         raise LayoutError("this build of Unicorn is not understood: no AArch64 flag beside PSTATE")

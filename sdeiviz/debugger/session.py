@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from sdeiviz.debugger.listing import Listing
 from sdeiviz.debugger.recording import DEFAULT_LIMIT, Recording
-from sdeiviz.debugger.snapshot import ContextView, HandlerView, Line, Registers, Snapshot
+from sdeiviz.debugger.snapshot import (
+    SYSTEM_REGISTERS,
+    ContextView,
+    HandlerView,
+    Line,
+    Registers,
+    Snapshot,
+)
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image
 from sdeiviz.machine import Stop, StopReason, VirtualMachine
@@ -353,11 +360,10 @@ class Session:
         )
 
     def _registers(self) -> Registers:
-        vcpu = self._vm.vcpus[0]
-        core = vcpu.core
-        names = ("sp_el0", "sp_el1", "elr_el1", "spsr_el1", "esr_el1", "far_el1", "vbar_el1")
+        core = self._vm.vcpus[0].core
+        pc, pstate = core.where()
         return Registers(
-            tuple(vcpu.x), core.sp, core.pc, core.pstate, *(core[name] for name in names)
+            tuple(core.x), core.sp, pc, pstate, *core.system_registers(SYSTEM_REGISTERS)
         )
 
 

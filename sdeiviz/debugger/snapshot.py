@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import TraceEvent
+
+SYSTEM_REGISTERS: Final = "sp_el0 sp_el1 elr_el1 spsr_el1 esr_el1 far_el1 vbar_el1".split()
+"""The last fields of `Registers`."""
 
 
 @dataclass(frozen=True, slots=True)

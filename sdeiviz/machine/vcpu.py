@@ -1,10 +1,12 @@
 """A vCPU: a core, its SDEI state, and what the hypervisor does when the guest exits to it."""
 
+import struct
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sdeiviz.abi import esr, pstate
-from sdeiviz.abi.smccc import MASK64, NOT_SUPPORTED
+from sdeiviz.abi.smccc import MASK32, MASK64, NOT_SUPPORTED
 from sdeiviz.cpu import Core, decode_access
 from sdeiviz.cpu.loadstore import ZERO_REGISTER, MemoryAccess, extend
 from sdeiviz.cpu.registers import CP, EL1_REGISTERS, PMUSERENR_EL0
@@ -47,16 +49,13 @@ class Vcpu:
         self.vm = vm
         self.number = number
         self.mpidr = number
+        self.sdei = VcpuSdei()
         self.core = Core(vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock)
         self.where, self.go_to = self.core.where, self.core.go_to
         self.x = self.core.x
         self.x0_to_x17 = self.x[:18].cast("B")
-        self.sdei = VcpuSdei()
         self.timer = GenericTimer()
         self.pmu = Pmu()
-        self._w0 = self.x[:1].cast("B").cast("I")
-        self._x0_to_x5 = self.x[:6]
-        self._routes = vm.hypercalls.routes
         self._last_exception = (0, -1)
 
     # -- registers
@@ -130,24 +129,40 @@ class Vcpu:
 
     # -- exits
 
-    def hypercall(self, index: int, pc: int) -> None:
-        """HVC: route it, write the answer, then deliver what it made deliverable."""
-        emit, time = self.emit, index  # a nanosecond an instruction
-        emit(("HVC", index, time, self.number, pc, self._x0_to_x5.tobytes()))
-        try:
-            handler = self._routes.get(self._w0[0])
-            result = handler(self) if handler else NOT_SUPPORTED
-            if result is not None:
-                if result < 0:
-                    result &= MASK64
-                x = self.x
-                x[0] = result
-                x[1] = x[2] = x[3] = 0
-                emit(("answer", result))
-            if self.sdei.requested:
-                self._deliver()
-        except HostHang as hang:
-            self.vm.stop_for_defect(self, str(hang))
+    def hypercall_exit(self, core: Core) -> Callable[[], None]:
+        """HVC: route it, write the answer, then deliver what it made deliverable.
+
+        A function of its own with all it needs at hand: nothing else is called as often.
+        """
+        sdei, number = self.sdei, self.number
+        index, pc, x = core.index_word, core.pc_word, core.x
+        w0, x0_to_x5 = x[:1].cast("B").cast("I"), x[:6]
+        write_x0_to_x3 = partial(struct.Struct("=4Q").pack_into, x[:4], 0)
+        routes = self.vm.hypercalls.routes
+
+        def hypercall() -> None:
+            try:
+                now, emit = index[0], self.emit
+                emit(("HVC", now, now, number, pc[0], x0_to_x5.tobytes()))
+                try:
+                    handler = routes[w0[0]]
+                except KeyError:
+                    result: int | None = NOT_SUPPORTED
+                else:
+                    result = handler(self)
+                if result is not None:
+                    if result < 0:
+                        result &= MASK64
+                    write_x0_to_x3(result, 0, 0, 0)
+                    emit(("answer", result))
+                if sdei.requested:
+                    self._deliver()
+            except HostHang as hang:
+                self.vm.stop_for_defect(self, str(hang))
+            except BaseException as error:
+                core.fail(error)
+
+        return hypercall
 
     def enter(self) -> None:
         """Answer KVM_REQ_SDEI, as KVM does before the guest is entered (patch 12)."""
@@ -183,7 +198,7 @@ class Vcpu:
         """SMC: there is no firmware below this hypervisor, so nobody answers."""
         pc = self.core.pc
         self.core.retire()
-        function = self._w0[0]
+        function = self.x[0] & MASK32
         self.vm.emit(self, Hypercall, "SMC", pc, function, tuple(self.x[1:6]))
         self.x[0] = MASK64
         self.vm.emit(self, HypercallResult, function, MASK64)
