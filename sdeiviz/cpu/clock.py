@@ -7,12 +7,14 @@ same index at the same place.
 
 A hook at the start of each block adds the block's length. A block that would go past the target is
 not counted: the hook stops the core in front of it, and `Core.run` then runs just the instructions
-that are left. It also refuses a block that begins or ends between two words: the core would run
-both code that is not aligned, and Thumb. With llvmlite the hook is machine code, and free; without
+that are left. While an interrupt is pending, it stops in front of the first block that begins with
+IRQs unmasked: whatever unmasks them ends its block. It also refuses a block that begins or ends
+between two words: the core would run both code that is not aligned, and Thumb. With llvmlite the hook is machine code, and free; without
 it, the same few lines in Python.
 """
 
 import ctypes
+import re
 from array import array
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,28 +24,34 @@ from unicorn import UC_HOOK_BLOCK, UC_HOOK_INSN, UC_HOOK_INTR
 from unicorn.arm64_const import UC_ARM64_INS_MRS, UC_ARM64_INS_MSR
 from unicorn.unicorn_py3.unicorn import uclib
 
+from sdeiviz.abi import pstate
 from sdeiviz.errors import Error
 
-# Words of a clock's state, which the hook and the core share.
+# Words of a clock's state, which the hooks and the core share.
 INDEX: Final = 0
 LIMIT: Final = 1
-"""No block may go past this index: the target, or 0 to stop in front of the next block."""
-INTERRUPT: Final = 2
-"""Not zero: to stop was asked for, whatever the limit."""
-BLOCKED_START: Final = 3
-BLOCKED_SIZE: Final = 4
+"""A block that would go past this index is looked at: the target, or 0 to look at every block."""
+TARGET: Final = 2
+INTERRUPT: Final = 3
+"""Not zero: to stop was asked for, from any thread."""
+IRQ: Final = 4
+"""Not zero: an interrupt waits for the guest to unmask IRQs."""
+DAIF_AT: Final = 5
+"""Address of the core's PSTATE.DAIF, u32; 0 where it is not reached in place."""
+BLOCKED_START: Final = 6
+BLOCKED_SIZE: Final = 7
 """The block the hook refused to enter; size 0 where it refused none."""
-LAST_START: Final = 5
-LAST_SIZE: Final = 6
+LAST_START: Final = 8
+LAST_SIZE: Final = 9
 """The block counted last, in bytes; size 0 once it is known how far it ran."""
-READ_COUNTER: Final = 7
-WRITE_COUNTER: Final = 8
+READ_COUNTER: Final = 10
+WRITE_COUNTER: Final = 11
 """Addresses of the functions to call for an MRS or MSR of a timer or PMU register."""
-PLAIN: Final = 9
+PLAIN: Final = 12
 """Not zero: an HVC needs nothing but HYPERCALL, all other exits call EXCEPTION."""
-HYPERCALL: Final = 10
-EXCEPTION: Final = 11
-_WORDS: Final = 12
+HYPERCALL: Final = 13
+EXCEPTION: Final = 14
+_WORDS: Final = 15
 
 BlockHook = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
@@ -51,8 +59,6 @@ BlockHook = ctypes.CFUNCTYPE(
 CounterHook = ctypes.CFUNCTYPE(
     ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p
 )
-
-
 ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
 """Called with user data too, which can stay where the caller put it."""
 HypercallHook = ctypes.CFUNCTYPE(None)
@@ -74,29 +80,63 @@ define void @block(ptr %uc, i64 %start, i32 %size, ptr %state) {
   %count = lshr i64 %bytes, 2
   %index = load i64, ptr %state
   %next = add i64 %index, %count
-  %limit_at = getelementptr i64, ptr %state, i64 1
+  %limit_at = getelementptr i64, ptr %state, i64 LIMIT
   %limit = load volatile i64, ptr %limit_at
   %past = icmp ugt i64 %next, %limit
   %place = or i64 %start, %bytes
   %odd = and i64 %place, 3
   %between_words = icmp ne i64 %odd, 0
-  %refuse = or i1 %past, %between_words
-  br i1 %refuse, label %refused, label %counted
+  %odd_one = or i1 %past, %between_words
+  br i1 %odd_one, label %look, label %counted
+look:
+  %wanted = call i1 @stop_wanted(i64 %next, i64 %odd, ptr %state)
+  br i1 %wanted, label %refused, label %counted
 counted:
   store i64 %next, ptr %state
-  %last_start = getelementptr i64, ptr %state, i64 5
+  %last_start = getelementptr i64, ptr %state, i64 LAST_START
   store i64 %start, ptr %last_start
-  %last_size = getelementptr i64, ptr %state, i64 6
+  %last_size = getelementptr i64, ptr %state, i64 LAST_SIZE
   store i64 %bytes, ptr %last_size
   ret void
 refused:
-  %blocked_start = getelementptr i64, ptr %state, i64 3
+  %blocked_start = getelementptr i64, ptr %state, i64 BLOCKED_START
   store i64 %start, ptr %blocked_start
-  %blocked_size = getelementptr i64, ptr %state, i64 4
+  %blocked_size = getelementptr i64, ptr %state, i64 BLOCKED_SIZE
   store i64 %bytes, ptr %blocked_size
   %stop = inttoptr i64 EMU_STOP to ptr
   %ignored = call i32 %stop(ptr %uc)
   ret void
+}
+
+define internal i1 @stop_wanted(i64 %next, i64 %odd, ptr %state) noinline {
+  %target_at = getelementptr i64, ptr %state, i64 TARGET
+  %target = load i64, ptr %target_at
+  %past = icmp ugt i64 %next, %target
+  %interrupt_at = getelementptr i64, ptr %state, i64 INTERRUPT
+  %interrupt = load volatile i64, ptr %interrupt_at
+  %reason = or i64 %interrupt, %odd
+  %other = icmp ne i64 %reason, 0
+  %plainly = or i1 %past, %other
+  br i1 %plainly, label %yes, label %irq
+irq:
+  %irq_at = getelementptr i64, ptr %state, i64 IRQ
+  %pending = load i64, ptr %irq_at
+  %none = icmp eq i64 %pending, 0
+  br i1 %none, label %no, label %masks
+masks:
+  %daif_at = getelementptr i64, ptr %state, i64 DAIF_AT
+  %daif_place = load ptr, ptr %daif_at
+  %unknown = icmp eq ptr %daif_place, null
+  br i1 %unknown, label %yes, label %compare
+compare:
+  %daif = load i32, ptr %daif_place
+  %masked = and i32 %daif, 128
+  %unmasked = icmp eq i32 %masked, 0
+  ret i1 %unmasked
+yes:
+  ret i1 true
+no:
+  ret i1 false
 }
 """
 
@@ -111,7 +151,7 @@ define i32 @NAME(ptr %uc, i32 %number, ptr %register, ptr %state) {
   %ours = and i1 %crn_14, %op1_3
   br i1 %ours, label %call, label %no
 call:
-  %function_at = getelementptr i64, ptr %state, i64 WORD
+  %function_at = getelementptr i64, ptr %state, i64 NAME_COUNTER
   %function = load ptr, ptr %function_at
   %skip = call i32 %function(ptr %uc, i32 %number, ptr %register, ptr %state)
   ret i32 %skip
@@ -125,18 +165,18 @@ _NATIVE_EXCEPTION: Final = """
 define void @exception(ptr %uc, i32 %number, ptr %state) {
   ; The shortest way to the hypervisor is a hypercall's
   %hvc = icmp eq i32 %number, 11
-  %plain_at = getelementptr i64, ptr %state, i64 9
+  %plain_at = getelementptr i64, ptr %state, i64 PLAIN
   %plain = load i64, ptr %plain_at
   %is_plain = icmp ne i64 %plain, 0
   %short = and i1 %hvc, %is_plain
   br i1 %short, label %call, label %other
 call:
-  %hypercall_at = getelementptr i64, ptr %state, i64 10
+  %hypercall_at = getelementptr i64, ptr %state, i64 HYPERCALL
   %hypercall = load ptr, ptr %hypercall_at
   tail call void %hypercall()
   ret void
 other:
-  %exception_at = getelementptr i64, ptr %state, i64 11
+  %exception_at = getelementptr i64, ptr %state, i64 EXCEPTION
   %exception = load ptr, ptr %exception_at
   tail call void %exception(ptr %uc, i32 %number)
   ret void
@@ -156,15 +196,21 @@ def _native_hooks() -> tuple[Any, dict[str, int]] | None:
         return None
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    source = _NATIVE_BLOCK.replace("EMU_STOP", str(function_address(uclib.uc_emu_stop)))
-    for name, word in (("read", READ_COUNTER), ("write", WRITE_COUNTER)):
-        source += _NATIVE_COUNTER.replace("NAME", name).replace("WORD", str(word))
-    module = llvm.parse_assembly(source + _NATIVE_EXCEPTION)
+    source = _NATIVE_BLOCK + _NATIVE_EXCEPTION
+    for name in ("READ", "WRITE"):
+        source += _NATIVE_COUNTER.replace("NAME", name)
+    source = re.sub(r"\bi64 ([A-Z_]+)\b", lambda word: f"i64 {_named(word[1])}", source)
+    module = llvm.parse_assembly(source)
     machine = llvm.Target.from_default_triple().create_target_machine(opt=2, jit=True)
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
-    names = ("block", "read", "write", "exception")
-    return engine, {name: engine.get_function_address(name) for name in names}
+    names = {"block": "block", "read": "READ", "write": "WRITE", "exception": "exception"}
+    return engine, {name: engine.get_function_address(to) for name, to in names.items()}
+
+
+def _named(name: str) -> int:
+    """Return what a capital word in the hooks stands for: a word of the state, or a function."""
+    return function_address(uclib.uc_emu_stop) if name == "EMU_STOP" else int(globals()[name])
 
 
 def function_address(function: Any) -> int:
@@ -246,9 +292,18 @@ class Clock:
         state = self.state
         stop = uclib.uc_emu_stop
 
+        def stop_wanted(after: int, odd: int) -> bool:
+            if after > state[TARGET] or state[INTERRUPT] or odd:
+                return True
+            if not state[IRQ]:
+                return False
+            daif_at = state[DAIF_AT]
+            return not daif_at or not ctypes.c_uint32.from_address(daif_at).value & pstate.I
+
         def block(uc: Any, start: int, size: int, user_data: Any) -> None:
             after = state[INDEX] + (size >> 2)
-            if after > state[LIMIT] or (start | size) & 3:
+            odd = (start | size) & 3
+            if (after > state[LIMIT] or odd) and stop_wanted(after, odd):
                 state[BLOCKED_START] = start
                 state[BLOCKED_SIZE] = size
                 stop(handle)

@@ -90,6 +90,9 @@ class ExitHandler(Protocol):
     def guest_exception(self, syndrome: int, address: int | None, pc: int) -> None:
         """An exception that EL1 is to take; `address` where it has a fault address."""
 
+    def interrupt(self) -> None:
+        """An interrupt is pending and not masked: between two instructions."""
+
     def counter(self, register: regs.CP, write: int | None) -> int | None:
         """Read or write a timer or PMU register (op1 3, CRn 14); None leaves it to the core."""
 
@@ -184,6 +187,8 @@ class Core:
 
         self.clock = clk.Clock(clock)
         self._state = self.clock.state
+        if live is not None:
+            self._state[clk.DAIF_AT] = live + at.daif
         self.index_word = self._state[clk.INDEX : clk.INDEX + 1]
         """Holds the index."""
         self._end: End | None = None
@@ -399,27 +404,53 @@ class Core:
 
     def _run(self, target: int) -> End:
         state = self._state
-        state[clk.LIMIT] = target  # before INTERRUPT is looked at, which another thread may set
-        while state[clk.INDEX] < target:
+        state[clk.TARGET] = target
+        self._set_limit()  # before INTERRUPT is looked at, which another thread may set
+        while state[clk.INDEX] < state[clk.TARGET]:
             if state[clk.INTERRUPT]:
                 return End.SLICE
+            if self._irq_is_due():
+                self._handler.interrupt()
             pc = self._pc[0]
+            left = state[clk.TARGET] - state[clk.INDEX]
             if pc & 3:
                 self._misaligned(pc)
-            elif target - state[clk.INDEX] == 1 and (pc + 4) % _SMALLEST_PAGE:
+            elif left == 1 and (pc + 4) % _SMALLEST_PAGE:
                 self._run_exactly(pc, 4)
             else:
                 self._start(pc, _NEVER)
-                if (
-                    state[clk.BLOCKED_SIZE]
-                    and not state[clk.BLOCKED_START] & 3
-                    and not state[clk.INTERRUPT]
-                    and state[clk.INDEX] < target
-                ):
-                    self._run_exactly(state[clk.BLOCKED_START], 4 * (target - state[clk.INDEX]))
+                left = state[clk.TARGET] - state[clk.INDEX]
+                size = state[clk.BLOCKED_SIZE]
+                if size and left > 0 and not state[clk.INTERRUPT] and not self._irq_is_due():
+                    start = state[clk.BLOCKED_START]
+                    if not start & 3:
+                        self._run_exactly(start, min(4 * left, size))
             if self._end:
                 return self._end
         return End.TARGET
+
+    def _set_limit(self) -> None:
+        state = self._state
+        state[clk.LIMIT] = 0 if state[clk.IRQ] or state[clk.INTERRUPT] else state[clk.TARGET]
+
+    def stop_by(self, index: int) -> None:
+        """Bring the target of a run forward; for handlers."""
+        if index < self._state[clk.TARGET]:
+            self._state[clk.TARGET] = max(index, 0)
+            self._set_limit()
+
+    @property
+    def irq(self) -> bool:
+        """Whether an interrupt is pending: taken where PSTATE.I is clear, at exactly that index."""
+        return bool(self._state[clk.IRQ])
+
+    @irq.setter
+    def irq(self, pending: bool) -> None:
+        self._state[clk.IRQ] = pending
+        self._set_limit()
+
+    def _irq_is_due(self) -> bool:
+        return bool(self._state[clk.IRQ]) and not self._daif[0] & pstate.I
 
     def _run_exactly(self, start: int, size: int) -> None:
         """Run the first `size` bytes of a block and no more.
@@ -500,7 +531,11 @@ class Core:
                 # No block begins here: the last one ran to its end, also where that led back
                 # into it (an ERET to EL0).
                 self._state[clk.LAST_SIZE] = 0
-                if self._end or self._state[clk.INDEX] >= self._state[clk.LIMIT]:
+                if (
+                    self._end
+                    or self._state[clk.INDEX] >= self._state[clk.TARGET]
+                    or self._irq_is_due()
+                ):
                     # Only a block would have been refused; the fetch comes with the next run.
                     uclib.uc_emu_stop(self._handle)
                     return
@@ -572,19 +607,27 @@ class Core:
         pc
             For ELR_EL1.
         """
-        interrupted = self.pstate
         system = self._system
+        system["esr_el1"][0] = syndrome
+        if address is not None:
+            system["far_el1"][0] = address
+        return self._enter_vector(0x000, pc)
+
+    def take_irq(self) -> int:
+        """Take an IRQ to EL1 and return the vector's address: ESR_EL1 and FAR_EL1 stay."""
+        return self._enter_vector(0x080, self._pc[0])
+
+    def _enter_vector(self, kind: int, pc: int) -> int:
+        interrupted = self.pstate
         if pstate.exception_level(interrupted) == 0:
             offset = 0x400
         else:
             offset = 0x200 if interrupted & 1 else 0x000
-        system["esr_el1"][0] = syndrome
-        if address is not None:
-            system["far_el1"][0] = address
+        system = self._system
         system["elr_el1"][0] = pc
         system["spsr_el1"][0] = interrupted
         self.pstate = interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H
-        self._pc[0] = vector = (system["vbar_el1"][0] & ~0x7FF) + offset & _NEVER
+        self._pc[0] = vector = (system["vbar_el1"][0] & ~0x7FF) + offset + kind & _NEVER
         return vector
 
     def _on_counter_read(self, uc: Any, number: int, register: int, user_data: Any) -> int:

@@ -177,6 +177,9 @@ class Vcpu:
         while self.sdei.requested and not self.vm.leaving:
             self.vm.dispatcher.deliver_event(self)
 
+    def interrupt(self) -> None:
+        """Take an IRQ."""
+
     def trap(self, syndrome: int) -> None:
         """WFI, SMC, or a system register that is ours."""
         kind = esr.exception_class(syndrome)
