@@ -177,6 +177,21 @@ def test_steps_runs_and_jumps_record_the_same(clock: str, oracle: Oracle) -> Non
     assert [*it.trace] == oracle.trace(INPUTS, END)
 
 
+@pytest.mark.parametrize(
+    ("move", "index"), [(lambda it: it.goto(40), 20), (lambda it: it.run_back(), 0)]
+)
+def test_a_request_to_stop_ends_a_way_through_the_past(move: object, index: int) -> None:
+    it = session()
+    it.run(50)
+    it.goto(20)
+    it.request_stop()
+    with pytest.raises(KeyboardInterrupt):
+        move(it)  # type: ignore[operator]
+    assert it.index == index
+    it.goto(40)
+    assert it.index == 40
+
+
 # -- another history
 
 

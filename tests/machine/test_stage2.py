@@ -5,7 +5,7 @@ import pytest
 from sdeiviz.machine import GuestMemory, VirtualMachine
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.trace import ExternalAbort
-from tests.machine.guest import DATA, MEMORY, RAM, everything, guest
+from tests.machine.guest import BASE, DATA, MEMORY, RAM, everything, guest
 
 FIRST = (DATA - RAM) >> 12
 
@@ -79,6 +79,24 @@ def test_writes_of_the_host_are_logged() -> None:
     assert vm.stage2.dirty == {FIRST - 1, FIRST, FIRST + 3, FIRST + 4, FIRST + 5}
     vm.write_memory(DATA + 0x9000, b"")
     assert len(vm.stage2.dirty) == 5
+
+
+def test_pages_that_a_reset_clears_are_logged() -> None:
+    vm = guest("str x1, [x1]\n call 0x84000009").vm()
+    vm.vcpus[0].x[1] = DATA
+    vm.run(1)
+    vm.stage2.protect()
+    vm.vcpus[0].core.flush_tlb()
+    vm.run(2)
+    assert vm.memory[DATA : DATA + 8] == bytes(8)
+    assert vm.stage2.dirty == {FIRST, (BASE - RAM) >> 12}
+
+
+def test_a_load_may_clear_every_page() -> None:
+    empty = guest("nop").vm().save()
+    vm = protected("nop")
+    vm.load(empty)
+    assert vm.stage2.dirty == set(range(MEMORY >> 12))
 
 
 def test_without_a_log_nothing_is_noted() -> None:
