@@ -351,6 +351,19 @@ def test_a_guest_that_writes_much_and_little_memory_for_it(
         assert state(it) == oracle.state([fork], index)
 
 
+def test_a_keyframe_holds_the_pages_written_since_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recording, "_KEYFRAME_SECONDS", -1)
+    store = "str x1, [x1]\n add x1, x1, #4096\n"
+    it = session(made=guest("ldr x1, =DATA\n" + 3 * store))
+    for _ in range(7):
+        it.step()
+    pages = [set(keyframe.state.pages) for keyframe in it._recording.keyframes]
+    # The image is on 0x80, DATA on 0xc0.
+    assert pages == [{0x80}, set(), {0xC0}, set(), {0xC1}, set(), {0xC2}, set()]
+
+
 def test_a_page_the_host_writes_belongs_to_the_recording(often: bool) -> None:
     made = guest("again: ldr x1, [x2]\n add x3, x3, x1\n b again")
     it = session(made=made)
