@@ -20,6 +20,27 @@ SETUP = """
 ARGUMENT = 0xDABF_DABF_0123_4567
 
 
+def test_a_guest_signals_itself_by_the_affinity_it_reads() -> None:
+    """MPIDR_EL1 has bit 31 set (Arm ARM D13.2.98), which is none of the affinity."""
+    made = guest(
+        SETUP
+        + """
+        mov x1, #0
+        mrs x2, mpidr_el1
+        mov x19, x2
+        call 0xc400002f
+        mov x20, x0
+        off
+    handler:
+        mov x21, #1
+        call 0xc4000025
+        """
+    )
+    vm = made.vm()
+    assert vm.run(100).reason == "power-off"
+    assert [*vm.vcpus[0].x[19:22]] == [0x8000_0000, 0, 1]
+
+
 def interrupted(
     mode: int, end: str, spot: str = "nop\n nop\n nop"
 ) -> tuple[Guest, VirtualMachine, Vcpu]:

@@ -143,6 +143,12 @@ def test_tables_cover_ram_and_nothing_else(size: int) -> None:
     assert stage2.root == TABLES_BASE
 
 
+def test_where_ram_begins_and_ends() -> None:
+    memory = GuestMemory(0x3000)
+    inside = [memory.contains(RAM + at) for at in (-1, 0, 0x2FFF, 0x3000)]
+    assert inside == [False, True, True, False]
+
+
 def test_no_guest_can_reach_the_tables() -> None:
     vm = guest("ldr x1, =0x4000000000\n str x2, [x1]").vm()
     before = bytes(vm.stage2.tables)
