@@ -4,6 +4,7 @@ import pytest
 
 from sdeiviz import VirtualMachine
 from sdeiviz.machine import Vcpu
+from sdeiviz.sdei import profile
 from sdeiviz.trace import EventCompleted, EventDelivered
 from tests.machine.guest import Guest, everything, guest
 
@@ -30,15 +31,19 @@ def test_a_guest_signals_itself_by_the_affinity_it_reads() -> None:
         mov x19, x2
         call 0xc400002f
         mov x20, x0
+        mov x1, #0
+        mov x2, #1              // no vCPU has this one
+        call 0xc400002f
+        mov x22, x0
         off
     handler:
-        mov x21, #1
+        add x21, x21, #1
         call 0xc4000025
         """
     )
-    vm = made.vm()
+    vm = made.vm(profile=profile("kvm-v7").replace(signal_resolves_target=True))
     assert vm.run(100).reason == "power-off"
-    assert [*vm.vcpus[0].x[19:22]] == [0x8000_0000, 0, 1]
+    assert [*vm.vcpus[0].x[19:23]] == [0x8000_0000, 0, 1, (1 << 64) - 2]
 
 
 def interrupted(
