@@ -10,10 +10,11 @@ import pytest
 
 from sdeiviz import VirtualMachine
 from sdeiviz.machine import Vcpu
-from sdeiviz.trace import ExceptionTaken
+from sdeiviz.trace import ExceptionTaken, ExternalAbort
 from tests.machine.guest import (
     DATA,
     KERNEL,
+    TABLES,
     USER_CODE,
     USER_DATA,
     Guest,
@@ -195,6 +196,18 @@ def test_el1_registers_of_el2_and_el3_are_undefined() -> None:
         _, vm, vcpu = at_spot("EL1h", code)
         vm.run_to(vm.index + 1)
         assert vcpu.core["esr_el1"] == 0x0200_0000
+
+
+def test_a_table_that_is_nowhere_is_named_by_its_page() -> None:
+    """The address has an offset, the walk's fault has none (HPFAR_EL2, Arm ARM D17.2.63)."""
+    made, vm, vcpu = at_spot("EL1h", "ldrb w2, [x3]")
+    level1_entry = TABLES + 8 * 2
+    vm.memory[level1_entry : level1_entry + 8] = (0x1000_0000 | 0b11).to_bytes(8, "little")
+    vcpu.x[3] = 0x8000_0123
+    vm.run_to(vm.index + 1)
+    abort = next(e for e in vm.trace if isinstance(e, ExternalAbort))
+    assert (abort.ipa, abort.pc) == (0x1000_0000, made["spot"])
+    assert (vcpu.core["far_el1"], vcpu.core["esr_el1"]) == (0x8000_0123, 0x9600_0016)
 
 
 def test_a_level_written_to_the_stack_pointer_of_the_other_bank() -> None:

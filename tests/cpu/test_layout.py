@@ -1,6 +1,8 @@
 """Where Unicorn keeps registers: found by experiment, and refused where that is not clear."""
 
+import ctypes
 import dataclasses
+import os
 
 import pytest
 from unicorn import Uc
@@ -61,6 +63,32 @@ def test_a_place_remembered_that_is_wrong_is_not_believed(
     for wrong in ([0, 0], [511, 8], [3, 1 << 16]):
         monkeypatch.setattr(at, "_reached", wrong)
         assert at.find_live_state(uc, at.layout()) == right
+
+
+class WithCopy:
+    """A core beside whose registers there is a copy of what they once were."""
+
+    def __init__(self) -> None:
+        self.live, self.copy = (ctypes.c_uint64 * 31)(), (ctypes.c_uint64 * 31)()
+        pointers = (ctypes.addressof(self.copy), ctypes.addressof(self.live))
+        self._handle = (ctypes.c_uint64 * 512)(*pointers)
+        self._uch = ctypes.addressof(self._handle)
+
+    def reg_write(self, register: int, value: int) -> None:
+        n = register - UC_ARM64_REG_X0
+        self.live[n] = value
+        if value >> 48 == 0xFEED:
+            self.copy[n] = value
+
+
+def test_a_copy_of_the_registers_is_not_taken_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not os.path.exists("/proc/self/mem"):
+        pytest.skip("no /proc/self/mem here: registers go through contexts")
+    monkeypatch.setattr(at, "_reached", [])
+    core = WithCopy()
+    found = at.find_live_state(core, at.layout())  # type: ignore[arg-type]
+    assert found == ctypes.addressof(core.live) - at.layout().x0
+    assert (core.copy[28], core.live[28]) == (0xFEED << 48 | 28 * 0x0101_0101, 0)
 
 
 def test_without_proc_registers_are_copied(uc: Uc, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,8 +98,8 @@ def test_forward_and_back(names: tuple[str, ...], clock: str, way: str) -> None:
     assert (it.index, len(it._recording.inputs)) == (end, len(inputs))
 
     # Back, each one once and then the start.
-    back = []
-    while it.run_back():
+    back: list[int] = []
+    while len(back) <= len(hits) and it.run_back():
         back.append(it.index)
         assert it.snapshot().registers.pc in breakpoints
     assert back == hits[::-1]
@@ -339,8 +339,8 @@ def test_next_and_previous_moment(way: str) -> None:
     it = session()
 
     # Recording: to each moment that the guest makes itself.
-    found = []
-    while it.index < moments[-1]:
+    found: list[int] = []
+    while it.index < moments[-1] and len(found) <= len(moments):
         stop = it.next_sdei()
         if stop is None:
             found.append(it.index)
@@ -350,14 +350,14 @@ def test_next_and_previous_moment(way: str) -> None:
     assert found == [index for index in moments if index not in woken]
     assert [*it.trace] == [event for event in trace if event.index <= moments[-1]]
 
-    back = []
-    while it.index:
+    back: list[int] = []
+    while it.index and len(back) <= len(moments):
         it.previous_sdei()
         back.append(it.index)
     assert back == [*moments[:-1][::-1], 0]
 
-    forward = []
-    while it.index < moments[-1]:
+    forward: list[int] = []
+    while it.index < moments[-1] and len(forward) <= len(moments):
         assert it.next_sdei() is None
         forward.append(it.index)
     assert forward == moments

@@ -177,6 +177,21 @@ def test_steps_runs_and_jumps_record_the_same(clock: str, oracle: Oracle) -> Non
     assert [*it.trace] == oracle.trace(INPUTS, END)
 
 
+@pytest.mark.parametrize(
+    ("move", "index"), [(lambda it: it.goto(40), 20), (lambda it: it.run_back(), 0)]
+)
+def test_a_request_to_stop_ends_a_way_through_the_past(move: object, index: int) -> None:
+    it = session()
+    it.run(50)
+    it.goto(20)
+    it.request_stop()
+    with pytest.raises(KeyboardInterrupt):
+        move(it)  # type: ignore[operator]
+    assert it.index == index
+    it.goto(40)
+    assert it.index == 40
+
+
 # -- another history
 
 
@@ -334,6 +349,19 @@ def test_a_guest_that_writes_much_and_little_memory_for_it(
         index = dice.randint(0, it.total)
         it.goto(index)
         assert state(it) == oracle.state([fork], index)
+
+
+def test_a_keyframe_holds_the_pages_written_since_the_one_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recording, "_KEYFRAME_SECONDS", -1)
+    store = "str x1, [x1]\n add x1, x1, #4096\n"
+    it = session(made=guest("ldr x1, =DATA\n" + 3 * store))
+    for _ in range(7):
+        it.step()
+    pages = [set(keyframe.state.pages) for keyframe in it._recording.keyframes]
+    # The image is on 0x80, DATA on 0xc0.
+    assert pages == [{0x80}, set(), {0xC0}, set(), {0xC1}, set(), {0xC2}, set()]
 
 
 def test_a_page_the_host_writes_belongs_to_the_recording(often: bool) -> None:

@@ -76,7 +76,8 @@ def test_code_that_the_guest_wrote_is_listed_as_it_is_now() -> None:
 def test_a_small_program_is_listed_whole() -> None:
     listing = Session("hello").listing()
     assert listing
-    assert any(line.label == "_start" for line in listing)
+    assert [line.label for line in listing[:3]] == ["_start", "", ""]
+    assert (listing[1].number, listing[1].source.split()) == (11, ["mov", "sp,", "x0"])
     assert any("hvc" in line.text for line in listing)
     assert session(made=guest(CODE)).listing() is None  # a flat image has no code to find
 

@@ -125,6 +125,32 @@ def test_tval_sets_cval_from_now(way: str) -> None:
     assert [*vm.vcpus[0].x[2:6]] == [15, 7, 9, 0xFFFF_FFFF]
 
 
+def test_the_status_of_a_timer_is_not_written() -> None:
+    vm = finish(
+        """
+        mov x1, #-1
+        msr cntv_cval_el0, x1
+        msr cntv_ctl_el0, x1            // ENABLE, IMASK, and bits that are no control
+        mrs x2, cntv_ctl_el0
+        """
+    )
+    assert vm.vcpus[0].x[2] == 3
+
+
+def test_a_timer_set_to_before_power_on() -> None:
+    vm = finish(
+        """
+        mov x1, #1
+        msr cntv_ctl_el0, x1
+        mov w1, #-2
+        msr cntv_tval_el0, x1           // in tick 0
+        mrs x2, cntv_cval_el0
+        mrs x3, cntv_ctl_el0            // compared unsigned: far in the future
+        """
+    )
+    assert [*vm.vcpus[0].x[2:4]] == [MASK64 - 1, 1]
+
+
 def test_the_two_timers_are_two() -> None:
     vm = finish(
         "mov x1, #100\n msr cntv_cval_el0, x1\n mov x1, #7\n msr cntp_cval_el0, x1\n"

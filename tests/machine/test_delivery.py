@@ -4,6 +4,7 @@ import pytest
 
 from sdeiviz import VirtualMachine
 from sdeiviz.machine import Vcpu
+from sdeiviz.sdei import profile
 from sdeiviz.trace import EventCompleted, EventDelivered
 from tests.machine.guest import Guest, everything, guest
 
@@ -18,6 +19,31 @@ SETUP = """
     call 0xc400002c
 """
 ARGUMENT = 0xDABF_DABF_0123_4567
+
+
+def test_a_guest_signals_itself_by_the_affinity_it_reads() -> None:
+    """MPIDR_EL1 has bit 31 set (Arm ARM D13.2.98), which is none of the affinity."""
+    made = guest(
+        SETUP
+        + """
+        mov x1, #0
+        mrs x2, mpidr_el1
+        mov x19, x2
+        call 0xc400002f
+        mov x20, x0
+        mov x1, #0
+        mov x2, #1              // no vCPU has this one
+        call 0xc400002f
+        mov x22, x0
+        off
+    handler:
+        add x21, x21, #1
+        call 0xc4000025
+        """
+    )
+    vm = made.vm(profile=profile("kvm-v7").replace(signal_resolves_target=True))
+    assert vm.run(100).reason == "power-off"
+    assert [*vm.vcpus[0].x[19:23]] == [0x8000_0000, 0, 1, (1 << 64) - 2]
 
 
 def interrupted(

@@ -59,6 +59,7 @@ ANSWERS = {
     "PSCI_FEATURES of SYSTEM_RESET": (0x8400_000A, (0x8400_0009,), 0),
     "PSCI_FEATURES of itself": (0x8400_000A, (0x8400_000A,), 0),
     "PSCI_FEATURES of SMCCC_VERSION": (0x8400_000A, (0x8000_0000,), 0),
+    "PSCI_FEATURES, only 32 bits": (0x8400_000A, (0xFF_8400_0000,), 0),
     "PSCI_FEATURES of CPU_ON": (0x8400_000A, (0xC400_0003,), MINUS_ONE),
     "PSCI_FEATURES of SDEI": (0x8400_000A, (0xC400_0020,), MINUS_ONE),
     "SDEI_VERSION": (0xC400_0020, (), 0x0001_0001_564B_CAA9),
@@ -163,6 +164,17 @@ def test_without_its_bit_no_sdei_call_is_answered(bitmap: int) -> None:
     for number in range(0x20):
         assert answered(call(0xC400_0020 + number, bitmap=bitmap), MINUS_ONE)
     assert answered(call(0x8400_0000, bitmap=bitmap), 0x1_0001)
+
+
+def test_each_service_has_its_own_bit() -> None:
+    """TRNG (bit 0) has no handler here, so only the filter tells."""
+    allowed = {}
+    bits = guest(ONE_CALL).vm().hypercalls.filter
+    for bitmap in range(4):
+        bits.set_std_bitmap(bitmap)
+        allowed[bitmap] = (bits.allows(0x8400_0050), bits.allows(0xC400_0020))
+        assert bits.allows(0x8400_0000)
+    assert allowed == {0: (False, False), 1: (True, False), 2: (False, True), 3: (True, True)}
 
 
 def test_complete_without_a_handler_writes_nothing_but_is_refused_by_the_filter() -> None:

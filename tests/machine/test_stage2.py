@@ -5,7 +5,7 @@ import pytest
 from sdeiviz.machine import GuestMemory, VirtualMachine
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.trace import ExternalAbort
-from tests.machine.guest import DATA, MEMORY, RAM, everything, guest
+from tests.machine.guest import BASE, DATA, MEMORY, RAM, everything, guest
 
 FIRST = (DATA - RAM) >> 12
 
@@ -81,6 +81,24 @@ def test_writes_of_the_host_are_logged() -> None:
     assert len(vm.stage2.dirty) == 5
 
 
+def test_pages_that_a_reset_clears_are_logged() -> None:
+    vm = guest("str x1, [x1]\n call 0x84000009").vm()
+    vm.vcpus[0].x[1] = DATA
+    vm.run(1)
+    vm.stage2.protect()
+    vm.vcpus[0].core.flush_tlb()
+    vm.run(2)
+    assert vm.memory[DATA : DATA + 8] == bytes(8)
+    assert vm.stage2.dirty == {FIRST, (BASE - RAM) >> 12}
+
+
+def test_a_load_may_clear_every_page() -> None:
+    empty = guest("nop").vm().save()
+    vm = protected("nop")
+    vm.load(empty)
+    assert vm.stage2.dirty == set(range(MEMORY >> 12))
+
+
 def test_without_a_log_nothing_is_noted() -> None:
     vm = guest("str x2, [x1]\n off").vm()
     vm.vcpus[0].x[1] = DATA
@@ -123,6 +141,12 @@ def test_tables_cover_ram_and_nothing_else(size: int) -> None:
     for hole in (0, 0x0900_0000, RAM - 0x1000, RAM + size, 0x7F_FFFF_F000):
         assert walk(hole) is None
     assert stage2.root == TABLES_BASE
+
+
+def test_where_ram_begins_and_ends() -> None:
+    memory = GuestMemory(0x3000)
+    inside = [memory.contains(RAM + at) for at in (-1, 0, 0x2FFF, 0x3000)]
+    assert inside == [False, True, True, False]
 
 
 def test_no_guest_can_reach_the_tables() -> None:

@@ -246,6 +246,18 @@ def test_a_state_is_a_copy() -> None:
     assert pickle.dumps(state) == kept
 
 
+def test_a_state_outlives_the_machines_that_took_it_over() -> None:
+    made = guest("ldr x1, =UART\n mov w2, #0x41\n str w2, [x1, #0x24]\n strb w1, [x1]\n off")
+    vm = made.vm()
+    vm.send_console("abc")
+    state = vm.save()
+    kept = pickle.dumps(state)
+    for _ in range(2):
+        vm.load(state)
+        assert vm.run().reason == "power-off"
+        assert pickle.dumps(state) == kept
+
+
 def test_a_stopped_machine_stays_stopped() -> None:
     for code, reason in (("off", "power-off"), ("wfi", "wfi"), ("udf #0", "vector")):
         vm = guest(code).vm()

@@ -227,6 +227,26 @@ def test_the_same_exception_again_is_no_loop_where_a_handler_ran_between() -> No
     assert vm.run(1000).reason == "budget"
 
 
+def test_a_vector_whose_second_instruction_faults_once_is_no_loop() -> None:
+    vm = guest(
+        """
+        ldr x1, =vectors
+        msr vbar_el1, x1
+        mov x7, #0x20000000
+        mov x8, #0x10000000
+        svc #0
+        .ltorg
+        .align 11
+    vectors:
+        .space 0x200
+        add x7, x7, x8          // where nothing is, then RAM
+        ldr x9, [x7]
+        off
+        """
+    ).vm()
+    assert (vm.run(100).reason, vm.index) == ("power-off", 5 + 2 + 2 + 2)
+
+
 def test_a_stop_comes_at_its_index_however_the_run_is_cut() -> None:
     for code in ("udf #0", "off", "nop\n wfi", WAITING):
         reference = guest(code).vm()

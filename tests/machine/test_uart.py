@@ -389,6 +389,7 @@ def test_a_control_register_is_no_output() -> None:
         ("^one$", 2 + 8 + 3, "one"),
         ("tw", 2 + 24 + 3, "one\n\ntw"),
         ("^hal", 2 + 48 + 3, "one\n\ntwo\r\nhal"),
+        ("al", 2 + 48 + 3, "one\n\ntwo\r\nhal"),
     ],
 )
 def test_until_the_console_matches(pattern: str, index: int, console: str) -> None:

@@ -25,15 +25,24 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.mutants import of_sdei, of_trace  # noqa: E402
+from tests.mutants import of_cpu, of_debugger, of_machine, of_sdei, of_trace  # noqa: E402
 from tests.mutants.mutation import Mutation  # noqa: E402
 
-MUTATIONS: list[Mutation] = [*of_sdei.MUTATIONS, *of_trace.MUTATIONS]
+MUTATIONS: list[Mutation] = [
+    *of_sdei.MUTATIONS,
+    *of_trace.MUTATIONS,
+    *of_cpu.MUTATIONS,
+    *of_machine.MUTATIONS,
+    *of_debugger.MUTATIONS,
+]
 
 # The tests of a room are those of the same name, and for some rooms others too; fastest first.
 MORE_TESTS = {"abi": ["sdei"]}
-# Long runs with random input: what only they notice deserves a test that says it.
-LEFT_OUT = ["test_state_machine.py", "test_fuzz.py", "test_mutants.py"]
+# Long runs with random input: what only they notice deserves a test that says it. And one that
+# measures the host's time, which says little while other tests run.
+LEFT_OUT = ["test_state_machine.py", "test_fuzz.py", "test_mutants.py", "test_interrupt.py"]
+# After the others of their room.
+SLOW = ["test_clocks.py", "test_bad_input.py"]
 JOBS = 2
 
 
@@ -68,7 +77,12 @@ def suites_for(file: str) -> list[str]:
 def run_tests(root: Path, tests: Iterable[str], limit: float) -> Verdict:
     """Run tests against the package in a directory; "killed" means that they did not pass."""
     options = ["-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
-    options += [f"--ignore-glob=*/{name}" for name in LEFT_OUT]
+    files = [
+        path
+        for test in tests
+        for path in sorted((root / test).rglob("test_*.py"), key=lambda p: (p.name in SLOW, p))
+        if path.name not in LEFT_OUT
+    ]
     environment = os.environ | {
         "PYTHONPATH": str(root),
         # A mutation may keep size and second of the file: compiled code would be taken for current.
@@ -78,7 +92,7 @@ def run_tests(root: Path, tests: Iterable[str], limit: float) -> Verdict:
     }
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, *tests],
+        [sys.executable, "-m", "pytest", *options, *files],
         cwd=root,
         env=environment,
         stdout=subprocess.PIPE,

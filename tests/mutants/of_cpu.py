@@ -1,0 +1,231 @@
+"""Mistakes in the core: exception entry, counting, exact stops, what is kept and given back."""
+
+from tests.mutants.mutation import Mutation
+
+CORE = "sdeiviz/cpu/core.py"
+CLOCK = "sdeiviz/cpu/clock.py"
+LOADSTORE = "sdeiviz/cpu/loadstore.py"
+LAYOUT = "sdeiviz/cpu/layout.py"
+
+MUTATIONS = [
+    # -- exception entry
+    Mutation(CORE, "offset = 0x400\n", "offset = 0x600\n", "EL0 goes to the vectors of AArch32"),
+    Mutation(CORE, "0x200 if interrupted & 1 else 0x000", "0x200", "EL1t has EL1h's vectors"),
+    Mutation(
+        CORE,
+        "interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H",
+        "pstate.DAIF | pstate.EL1H",
+        "flags are lost at entry",
+    ),
+    Mutation(
+        CORE,
+        "interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H",
+        "interrupted & (pstate.NZCV | pstate.DAIF) | pstate.EL1H",
+        "a vector is entered unmasked",
+    ),
+    Mutation(
+        CORE,
+        "has_address = number in (_INSTRUCTION_ABORT, _DATA_ABORT)",
+        "has_address = number != _SVC",
+        "FAR is set by BRK and undefined instructions",
+    ),
+    Mutation(
+        CORE,
+        "            self._system[_bank(old)][0] = self._sp[0]\n",
+        "",
+        "the stack pointer of the level that is left is lost",
+    ),
+    Mutation(
+        CORE,
+        "            self._sp[0] = self._system[_bank(mode)][0]\n",
+        "",
+        "the handler runs on the stack of what it interrupts",
+    ),
+    Mutation(
+        CORE,
+        "        if changed & ~1:\n            self._rebuild_flags()\n",
+        "",
+        "the level changes in name only",
+    ),
+    Mutation(
+        CORE,
+        "        if pc & 3:\n            self._misaligned(pc)\n        elif self",
+        "        if self",
+        "an abort comes before the PC's alignment",
+    ),
+    Mutation(
+        CORE,
+        "                if not syndrome & esr.S1PTW:",
+        "                if True:",
+        "a table walk's fault at an offset it does not have",
+    ),
+    # -- the index
+    Mutation(
+        CORE, "if 0 < left <= size:", "if 0 < left < size:", "a block that did not run counts"
+    ),
+    Mutation(
+        CORE,
+        "            if number != _SVC:  # which ends its block, and was counted with it\n"
+        "                self.count()\n",
+        "            self.count()\n",
+        "SVC counts twice",
+    ),
+    Mutation(
+        CORE,
+        "            self._settle()\n            if number == _HVC:",
+        "            if number == _HVC:",
+        "an exit in the middle of a block counts all of it",
+    ),
+    Mutation(
+        CORE,
+        "                self._state[clk.LAST_SIZE] = 0\n                if self._end or",
+        "                if self._end or",
+        "an ERET into its own block, to where EL0 cannot execute, uncounts it",
+    ),
+    Mutation(
+        CORE,
+        "if self._end or self._state[clk.INDEX] >= self._state[clk.TARGET]:",
+        "if self._end:",
+        "a fetch that faults after the last instruction is one too many",
+    ),
+    Mutation(
+        CORE,
+        "            state[clk.INDEX] = counted - (\n"
+        "                (state[clk.LAST_START] + state[clk.LAST_SIZE] - self._pc[0]) >> 2\n"
+        "            )\n",
+        "",
+        "a counter reads the time at the end of its block",
+    ),
+    Mutation(
+        CLOCK,
+        "icmp ugt i64 %next, %target",
+        "icmp uge i64 %next, %target",
+        "native: stops early, for ever",
+    ),
+    Mutation(
+        CLOCK, "  store i64 %bytes, ptr %last_size\n", "", "native: the last block is not known"
+    ),
+    Mutation(
+        CLOCK,
+        "if after > state[TARGET] or state[INTERRUPT] or (start | size) & 3:",
+        "if after > state[TARGET] or (start | size) & 3:",
+        "python: nothing interrupts it",
+    ),
+    Mutation(
+        CLOCK,
+        "                state[LAST_SIZE] = size\n",
+        "",
+        "python: the last block is not known",
+    ),
+    # -- exact stops
+    Mutation(
+        CORE,
+        "                if number != _INSTRUCTION_ABORT:\n                    # Now,",
+        "                if number == _INSTRUCTION_ABORT:\n                    # Now,",
+        "a cut block stays where its addresses lead nowhere",
+    ),
+    Mutation(
+        CORE,
+        "        if self.read_word(end - 4) == _WFI:\n            return False\n",
+        "",
+        "a WFI as the last instruction before a stop is not the guest's",
+    ),
+    Mutation(
+        CORE,
+        "        self._start(start, start + size)\n        self._forget_exact()\n",
+        "        self._start(start, start + size)\n",
+        "a cut block stays where a breakpoint ended it",
+        survives="Unicorn itself forgets what ends at the address it was told to stop at",
+    ),
+    Mutation(
+        CORE,
+        "                and not state[clk.INTERRUPT]\n",
+        "",
+        "an interrupted run goes on to its target",
+        survives="the clock refuses that block too, and the loop looks again",
+    ),
+    Mutation(CORE, "if here != self.standing_at:", "if True:", "a breakpoint holds for ever"),
+    Mutation(
+        CORE, "            self.standing_at = here\n", "", "who does not say where they stand stays"
+    ),
+    Mutation(
+        CORE,
+        "        self.flush_code()  # hooks are compiled into the code\n",
+        "",
+        "a breakpoint in code that has run is missed, and one taken away still holds",
+    ),
+    Mutation(
+        CORE,
+        "for address in self._breakpoints.keys() - wanted:",
+        "for address in ():",
+        "a breakpoint taken away still holds",
+    ),
+    # -- what is kept
+    Mutation(
+        CORE,
+        '            word[0] = state[f"exclusive{n}"]\n',
+        "            pass\n",
+        "the exclusive monitor is not restored",
+    ),
+    Mutation(
+        CORE,
+        "        self._exclusive[0][0] = _NEVER\n",
+        "",
+        "a store-exclusive succeeds over an event",
+    ),
+    Mutation(CORE, '& _NEVER, state[f"v{n}"] >> 64', "& _NEVER, 0", "half of each vector is lost"),
+    Mutation(
+        CORE,
+        'self._sp[0] = state[_bank(state["pstate"])]',
+        'self._sp[0] = state["sp_el1"]',
+        "EL0 goes on with EL1's stack pointer",
+    ),
+    Mutation(
+        CORE,
+        "        for name, register in _FLOATING_POINT.items():\n"
+        "            self._uc.reg_write(register, state[name])\n",
+        "",
+        "FPCR and FPSR are not restored",
+    ),
+    Mutation(
+        CORE,
+        "        self._rebuild_flags()\n        self.flush_tlb()\n",
+        "        self._rebuild_flags()\n",
+        "translations of before hold after a load",
+    ),
+    Mutation(CORE, "        self._aarch64[0] = 1\n", "", "AArch32 cannot be stepped back from"),
+    # -- loads and stores
+    Mutation(
+        LOADSTORE,
+        "size=1 << (syndrome >> 22 & 3)",
+        "size=1 << (syndrome >> 22 & 1)",
+        "32 bits are 8",
+    ),
+    Mutation(LOADSTORE, "syndrome >> 21 & 1", "syndrome >> 15 & 1", "64-bit loads extend the sign"),
+    Mutation(
+        LOADSTORE,
+        "word & 0x3B20_0400 != 0x3800_0400",
+        "word & 0x3B20_0000 != 0x3800_0000",
+        "forms without write-back write back",
+    ),
+    Mutation(
+        LOADSTORE,
+        "immediate - 512 if immediate & 0x100 else immediate",
+        "immediate",
+        "bases only grow",
+    ),
+    Mutation(LOADSTORE, "value |= ~0 << bits", "value |= 1 << bits", "the sign is one bit long"),
+    # -- finding registers
+    Mutation(
+        LAYOUT,
+        "    if len(places) != 1:\n",
+        "    if not places:\n",
+        "one of several places is taken",
+    ),
+    Mutation(
+        LAYOUT,
+        "        live = [at for at in found if read(at, len(second)) == second]\n",
+        "        live = [*found]\n",
+        "a copy of the registers is taken for them",
+    ),
+]

@@ -1,0 +1,309 @@
+"""Mistakes around the core: devices, exits, delivery at them, time, resets, stops, saving."""
+
+from tests.mutants.mutation import Mutation
+
+VCPU = "sdeiviz/machine/vcpu.py"
+VM = "sdeiviz/machine/vm.py"
+UART = "sdeiviz/machine/uart.py"
+TIMER = "sdeiviz/machine/timer.py"
+SMCCC = "sdeiviz/machine/smccc.py"
+STAGE2 = "sdeiviz/machine/stage2.py"
+STATE = "sdeiviz/machine/state.py"
+MEMORY = "sdeiviz/machine/memory.py"
+
+MUTATIONS = [
+    # -- MMIO and external aborts
+    Mutation(
+        VCPU,
+        "self._register(access.register) & mask",
+        "self._register(access.register)",
+        "a byte store is as wide as its register",
+    ),
+    Mutation(
+        VCPU,
+        "            self.core.sp = (self.core.sp + access.base_step) & MASK64\n",
+        "            pass\n",
+        "SP as base is not written back",
+    ),
+    Mutation(
+        VCPU,
+        "        return 0 if number == ZERO_REGISTER else self.x[number]\n",
+        "        return self.x[number & 15]\n",
+        "the zero register is not zero",
+    ),
+    Mutation(
+        VCPU,
+        "        if access.size == 8:\n",
+        "        if access.size > 8:\n",
+        "64-bit accesses of the UART pass",
+    ),
+    Mutation(
+        VCPU,
+        "        if not self.core.at_el0:\n            kind = esr.Class.DATA_ABORT if data",
+        "        if self.core.at_el0:\n            kind = esr.Class.DATA_ABORT if data",
+        "external aborts name the wrong level",
+    ),
+    Mutation(
+        VCPU,
+        "syndrome & (esr.IL | esr.WNR | esr.CM)",
+        "syndrome & (esr.IL | esr.CM)",
+        "an external abort on a write says read",
+    ),
+    Mutation(
+        VCPU,
+        "        self.core.retire()\n        device = self.vm.uart\n",
+        "        device = self.vm.uart\n",
+        "an UART access is repeated for ever",
+    ),
+    Mutation(
+        UART,
+        "_TX_EMPTY | (0 if self.input else _RX_EMPTY)",
+        "_TX_EMPTY | _RX_EMPTY",
+        "input never arrives",
+    ),
+    Mutation(
+        UART,
+        "self._control[offset] = value & _CONTROL[offset]",
+        "self._control[offset] = value",
+        "bits that do not exist are kept",
+    ),
+    Mutation(
+        UART,
+        'self.output.rfind(b"\\n") + 1, self._line_start, len',
+        'self.output.rfind(b"\\n") + 1, len',
+        "a line goes on over a reset",
+    ),
+    # -- hypercalls, traps, delivery
+    Mutation(VCPU, "        self.x[0] = MASK64\n", "        pass\n", "SMC is not answered"),
+    Mutation(
+        VCPU,
+        "while self.sdei.requested and not self.vm.leaving:",
+        "while self.sdei.requested:",
+        "events are delivered to a machine that has stopped",
+    ),
+    Mutation(
+        VCPU,
+        "        if not (self.sdei.requested and self.vm.profile.kick_on_raise):\n"
+        "            self.vm.halt(self)\n",
+        "        if not self.sdei.requested:\n            self.vm.halt(self)\n",
+        "to the letter, a request ends a WFI",
+    ),
+    Mutation(
+        VCPU,
+        "if pc - vector in (0, 4) and self._last_exception == (vector, index - 1):",
+        "if pc - vector in (0, 4) and self._last_exception[0] == vector:",
+        "a vector that is entered again is taken for a loop",
+    ),
+    Mutation(
+        VCPU,
+        "if pc - vector in (0, 4) and",
+        "if pc == vector and",
+        "an SVC in its own vector runs for ever",
+    ),
+    Mutation(
+        SMCCC,
+        "        if value & ~STD_ALL:\n            return -errno.EINVAL\n",
+        "",
+        "unknown bits of the bitmap are kept",
+    ),
+    Mutation(
+        SMCCC,
+        "if self.has_run and value != self.std_bitmap:",
+        "if self.has_run:",
+        "the same bitmap again is busy",
+    ),
+    Mutation(
+        SMCCC,
+        "return bool(self.std_bitmap & STD_SDEI)",
+        "return bool(self.std_bitmap)",
+        "SDEI is shown with another service's bit",
+    ),
+    Mutation(
+        SMCCC,
+        "        self._std_bitmap = value\n        self._changed()\n",
+        "        self._std_bitmap = value\n",
+        "the bitmap is kept and not obeyed",
+    ),
+    Mutation(
+        SMCCC, "        self.routes.clear()\n", "", "a service that was shown is shown for ever"
+    ),
+    Mutation(
+        SMCCC,
+        "bool(self.std_bitmap & STD_TRNG)",
+        "bool(self.std_bitmap & STD_SDEI)",
+        "TRNG passes with SDEI's bit",
+    ),
+    Mutation(
+        SMCCC,
+        "known = (*psci.Function, smccc.VERSION)",
+        "known = (*psci.Function,)",
+        "PSCI does not know SMCCC",
+    ),
+    Mutation(
+        SMCCC,
+        "smccc.VERSION)\n        return 0 if vcpu.x[1] & MASK32 in known",
+        "smccc.VERSION)\n        return 0 if vcpu.x[1] in known",
+        "PSCI_FEATURES looks at all of x1",
+    ),
+    Mutation(
+        VM,
+        "affinity = mpidr & AFFINITY",
+        "affinity = mpidr",
+        "MPIDR_EL1 as the guest reads it names nobody",
+    ),
+    # -- time
+    Mutation(
+        TIMER,
+        "ticks >= self._compare[crm]",
+        "ticks > self._compare[crm]",
+        "a timer fires a tick late",
+    ),
+    Mutation(
+        TIMER,
+        "(value & MASK32) - ((value & 0x8000_0000) << 1)",
+        "value & MASK32",
+        "TVAL is not signed",
+    ),
+    Mutation(
+        TIMER,
+        "CNTPCT: 0b01, CNTVCT: 0b10",
+        "CNTPCT: 0b10, CNTVCT: 0b01",
+        "EL0's rights are those of the other counter",
+    ),
+    Mutation(
+        TIMER, "            counts[_PMCCNTR] = 0\n", "            pass\n", "PMCR.C resets nothing"
+    ),
+    Mutation(
+        TIMER,
+        "self._registers[counter] = count - (time if self._running(counter) else 0)",
+        "self._registers[counter] = count",
+        "a counter that starts has counted since power-on",
+    ),
+    Mutation(
+        TIMER,
+        "self._control[crm] = value & (_ENABLE | _IMASK)",
+        "self._control[crm] = value",
+        "a guest can say that its timer has fired",
+    ),
+    Mutation(
+        TIMER,
+        "(time // NS_PER_TICK + signed) & MASK64",
+        "time // NS_PER_TICK + signed",
+        "a timer set to before power-on has fired",
+    ),
+    Mutation(
+        TIMER,
+        "number = self._registers.get(_PMSELR, 0) & 31\n",
+        "number = 0\n",
+        "PMSELR selects nothing",
+    ),
+    Mutation(
+        VCPU,
+        "        self.core.allow_el0_pmu(self.pmu.user_enable)\n",
+        "",
+        "EL0's use of the PMU goes to the wrong level after a load",
+    ),
+    # -- stops and resets
+    Mutation(
+        VM,
+        "        if self.stopped and self.stopped.reason is StopReason.WFI:\n"
+        "            self.stopped = None\n",
+        "",
+        "an injection wakes nobody",
+    ),
+    Mutation(
+        VM,
+        "        self._load_image()\n        for vcpu in self.vcpus:\n            self.dispatcher",
+        "        for vcpu in self.vcpus:\n            self.dispatcher",
+        "a reset leaves no image",
+    ),
+    Mutation(VM, "            self.uart.end_line()\n", "", "a reset leaves half a line"),
+    Mutation(
+        VM,
+        "            self._stop_requested = False\n            return Stop(StopReason.INT",
+        "            return Stop(StopReason.INT",
+        "a request to stop is never answered",
+    ),
+    Mutation(
+        VM,
+        'if name == "pstate" and (value & ~_PSTATE or value & pstate.MODE not in _MODES):',
+        'if name == "pstate" and value & ~_PSTATE:',
+        "the host can put a guest at EL2",
+    ),
+    Mutation(
+        VM,
+        "self.until.search(self.uart.current_line())",
+        "self.until.match(self.uart.current_line())",
+        "only the start of a line is matched",
+    ),
+    Mutation(VM, "            self._passing = None\n", "", "a match stops every run after it"),
+    Mutation(
+        VM,
+        "            self.dispatcher.reset_vcpu(vcpu)\n",
+        "",
+        "handlers of before a reset are called after it",
+    ),
+    Mutation(
+        VM,
+        "if self.profile.kick_on_raise and target.sdei.requested:",
+        "if target.sdei.requested:",
+        "to the letter, an injection kicks",
+    ),
+    Mutation(
+        VM,
+        "        self.stage2.mark_dirty(self.memory.used_pages())\n",
+        "",
+        "pages that a reset clears are not logged",
+    ),
+    Mutation(
+        VM,
+        "            self.stage2.dirty.update(range(self.memory.size >> PAGE_SHIFT))\n",
+        "            pass\n",
+        "pages that a load clears are not logged",
+    ),
+    # -- memory and state
+    Mutation(
+        STAGE2,
+        "        self._entries[page] |= _WRITE\n        self.dirty.add(page)\n        return True",
+        "        self._entries[page] |= _WRITE\n        return True",
+        "a page that the guest wrote is not logged",
+    ),
+    Mutation(
+        STAGE2,
+        "            for n in self.dirty:\n                self._entries[n] &= ~_WRITE\n",
+        "            pass\n",
+        "a page is logged once and never again",
+    ),
+    Mutation(
+        STAGE2,
+        "(offset + size - 1 >> PAGE_SHIFT) + 1",
+        "(offset + size - 1 >> PAGE_SHIFT)",
+        "the last page of a write is not logged",
+    ),
+    Mutation(STATE, "        vcpu.core.flush_code()\n", "", "code of before runs after a load"),
+    Mutation(STATE, "    vm.stopped = state.stopped\n", "", "a machine stays stopped, or runs on"),
+    Mutation(
+        UART,
+        'self._control = dict(state["control"])',
+        'self._control = state["control"]',
+        "a machine changes the state it was loaded from",
+    ),
+    Mutation(
+        VCPU,
+        '        self._last_exception = tuple(state["last_exception"])\n',
+        "",
+        "an exception loop is not noticed after a load in its middle",
+    ),
+    Mutation(
+        MEMORY,
+        "        self.on_write(start, len(data))\n",
+        "",
+        "code that the host writes does not run",
+    ),
+    Mutation(
+        MEMORY,
+        "self.base <= ipa < self.base + self.size",
+        "self.base <= ipa <= self.base + self.size",
+        "RAM is a byte longer",
+    ),
+]
