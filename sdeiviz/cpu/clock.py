@@ -9,8 +9,8 @@ A hook at the start of each block adds the block's length. A block that would go
 not counted: the hook stops the core in front of it, and `Core.run` then runs just the instructions
 that are left. While an interrupt is pending, it stops in front of the first block that begins with
 IRQs unmasked: whatever unmasks them ends its block. It also refuses a block that begins or ends
-between two words: the core would run both code that is not aligned, and Thumb. With llvmlite the hook is machine code, and free; without
-it, the same few lines in Python.
+between two words: the core would run both code that is not aligned, and Thumb. With llvmlite the
+hook is machine code, and free; without it, the same few lines in Python.
 """
 
 import ctypes

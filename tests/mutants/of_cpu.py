@@ -43,7 +43,7 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "        if changed & ~1:\n            self._rebuild_flags()\n",
+        "            if changed & ~1:\n                self._rebuild_flags()\n",
         "",
         "the level changes in name only",
     ),
@@ -78,14 +78,14 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "                self._state[clk.LAST_SIZE] = 0\n                if self._end or",
-        "                if self._end or",
+        "                self._state[clk.LAST_SIZE] = 0\n                if (\n",
+        "                if (\n",
         "an ERET into its own block, to where EL0 cannot execute, uncounts it",
     ),
     Mutation(
         CORE,
-        "if self._end or self._state[clk.INDEX] >= self._state[clk.TARGET]:",
-        "if self._end:",
+        "                    or self._state[clk.INDEX] >= self._state[clk.TARGET]\n",
+        "",
         "a fetch that faults after the last instruction is one too many",
     ),
     Mutation(
@@ -107,8 +107,8 @@ MUTATIONS = [
     ),
     Mutation(
         CLOCK,
-        "if after > state[TARGET] or state[INTERRUPT] or (start | size) & 3:",
-        "if after > state[TARGET] or (start | size) & 3:",
+        "if after > state[TARGET] or state[INTERRUPT] or odd:",
+        "if after > state[TARGET] or odd:",
         "python: nothing interrupts it",
     ),
     Mutation(
@@ -139,8 +139,8 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "                and not state[clk.INTERRUPT]\n",
-        "",
+        " and not state[clk.INTERRUPT] and not self._irq_is_due():",
+        " and not self._irq_is_due():",
         "an interrupted run goes on to its target",
         survives="the clock refuses that block too, and the loop looks again",
     ),
