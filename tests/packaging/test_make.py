@@ -257,7 +257,10 @@ def system(tmp_path: Path) -> System:
     return System(tmp_path)
 
 
-ALL = "chromium gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu graphviz libatomic1"
+ALL = (
+    "chromium gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu graphviz"
+    " device-tree-compiler acpica-tools libatomic1"
+)
 
 
 def test_an_ordinary_user_is_told_in_one_line_what_is_missing(system: System) -> None:
@@ -297,9 +300,9 @@ def test_only_what_is_missing_is_named_and_any_chromium_will_do(system: System) 
     system.apt()
     (system.root / "lib/of-this-machine").mkdir(parents=True)
     (system.root / "lib/of-this-machine/libatomic.so.1").touch()
-    system.command("google-chrome")
-    system.command("aarch64-linux-gnu-gcc")
-    system.command("aarch64-linux-gnu-objdump")
+    gnu = ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-objdump")
+    for command in ("google-chrome", *gnu, "dtc", "iasl"):
+        system.command(command)
     assert system.run().endswith(" (as root: apt install graphviz)\n")
     system.command("dot")
     assert system.run() == ""
