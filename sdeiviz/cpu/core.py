@@ -23,7 +23,15 @@ from unicorn.unicorn_py3.unicorn import uclib
 from sdeiviz.abi import esr, pstate
 from sdeiviz.cpu import clock as clk
 from sdeiviz.cpu import registers as regs
-from sdeiviz.cpu.layout import Context, find_live_state, layout, new_uc, write_cp, x_register
+from sdeiviz.cpu.layout import (
+    Context,
+    find_live_state,
+    layout,
+    new_uc,
+    read_cp,
+    write_cp,
+    x_register,
+)
 from sdeiviz.errors import Error
 
 TRANSLATION_BUFFER: Final = 64 << 20
@@ -112,6 +120,8 @@ class Core:
         Where exits go.
     clock
         "native", "python" or None for the best there is.
+    traps
+        Bits of HCR_EL2 for what else is to exit.
 
     Raises
     ------
@@ -126,6 +136,7 @@ class Core:
         mpidr: int,
         handler: ExitHandler,
         clock: str | None = None,
+        traps: int = 0,
     ) -> None:
         _require_memory()
         self._layout = at = layout()
@@ -140,7 +151,7 @@ class Core:
             uc.mem_map_ptr(address, len(buffer), UC_PROT_ALL, ctypes.addressof(pointer))
         for register, value in (
             (regs.SCR_EL3, regs.SCR_NS_HCE_RW),
-            (regs.HCR_EL2, regs.HCR_RW | regs.HCR_VM | regs.HCR_TWI | regs.HCR_TSC),
+            (regs.HCR_EL2, regs.HCR_RW | regs.HCR_VM | regs.HCR_TWI | regs.HCR_TSC | traps),
             (regs.MDCR_EL2, regs.MDCR_TRAPS),
             (regs.CNTHCTL_EL2, 3),
             (regs.VMPIDR_EL2, 1 << 31 | mpidr),
@@ -194,6 +205,8 @@ class Core:
         self._end: End | None = None
         self._error: BaseException | None = None
         self._breakpoints: dict[int, int] = {}
+        self.stale_code = self.stale_tlb = False
+        """Another core changed code or translation tables: `switch_in` forgets what is cached."""
         self.standing_at = -1
         """No breakpoint stops at this index: that is where we come from."""
         self._until = _NEVER
@@ -409,7 +422,7 @@ class Core:
         while state[clk.INDEX] < state[clk.TARGET]:
             if state[clk.INTERRUPT]:
                 return End.SLICE
-            if self._irq_is_due():
+            if self.irq_is_due:
                 self._handler.interrupt()
             pc = self._pc[0]
             left = state[clk.TARGET] - state[clk.INDEX]
@@ -421,7 +434,7 @@ class Core:
                 self._start(pc, _NEVER)
                 left = state[clk.TARGET] - state[clk.INDEX]
                 size = state[clk.BLOCKED_SIZE]
-                if size and left > 0 and not state[clk.INTERRUPT] and not self._irq_is_due():
+                if size and left > 0 and not state[clk.INTERRUPT] and not self.irq_is_due:
                     start = state[clk.BLOCKED_START]
                     if not start & 3:
                         self._run_exactly(start, min(4 * left, size))
@@ -449,7 +462,9 @@ class Core:
         self._state[clk.IRQ] = pending
         self._set_limit()
 
-    def _irq_is_due(self) -> bool:
+    @property
+    def irq_is_due(self) -> bool:
+        """Whether an interrupt is pending and not masked."""
         return bool(self._state[clk.IRQ]) and not self._daif[0] & pstate.I
 
     def _run_exactly(self, start: int, size: int) -> None:
@@ -534,7 +549,7 @@ class Core:
                 if (
                     self._end
                     or self._state[clk.INDEX] >= self._state[clk.TARGET]
-                    or self._irq_is_due()
+                    or self.irq_is_due
                 ):
                     # Only a block would have been refused; the fetch comes with the next run.
                     uclib.uc_emu_stop(self._handle)
@@ -698,6 +713,19 @@ class Core:
     def flush_tlb(self) -> None:
         """Forget address translations: after a stage-2 entry lost rights."""
         self._uc.ctl(UC_CTL_TLB_FLUSH, UC_CTL_IO_WRITE)
+
+    def switch_in(self) -> None:
+        """Begin a turn: see what other cores did meanwhile."""
+        if self.stale_code:
+            self.flush_code()
+        if self.stale_tlb:
+            self.flush_tlb()
+        self.stale_code = self.stale_tlb = False
+        self._exclusive[0][0] = _NEVER  # they may have stored to the address watched
+
+    def identification(self, register: regs.CP) -> int:
+        """Return an identification register."""
+        return read_cp(self._uc, register)
 
     def translate(self, address: int) -> int | None:
         """Return where the guest's translation leads an address now, None where nowhere."""

@@ -52,6 +52,10 @@ SCR_NS_HCE_RW: Final = 1 << 0 | 1 << 8 | 1 << 10
 HCR_VM: Final = 1 << 0
 HCR_TWI: Final = 1 << 13
 HCR_TSC: Final = 1 << 19
+HCR_TID3: Final = 1 << 18
+HCR_TPU: Final = 1 << 24
+HCR_TTLB: Final = 1 << 25
+"""What some machines let trap too: identification registers; cache and TLB maintenance."""
 HCR_RW: Final = 1 << 31
 MDCR_TRAPS: Final = 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11
 """TPM, TDA, TDOSA, TDRA: the PMU and the debug registers exit to EL2."""
@@ -60,3 +64,7 @@ VTCR: Final = 25 | 1 << 6 | 1 << 8 | 1 << 10 | 3 << 12 | 2 << 16 | 1 << 31
 
 PMUSERENR_EL0: Final = cp(3, 3, 9, 14, 0)
 """Which of the PMU EL0 may touch: the core itself looks at it before it traps to EL2."""
+
+ID_AA64PFR0_EL1: Final = cp(3, 0, 0, 4, 0)
+ID_AA64PFR0_GIC: Final = 1 << 24
+"""System registers of a GICv3 CPU interface are there."""

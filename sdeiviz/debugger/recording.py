@@ -82,7 +82,7 @@ class Recording:
         """How many inputs the machine has had."""
         self._last_keyframe_time = perf_counter()
         vm.stage2.protect()
-        vm.vcpus[0].core.flush_tlb()
+        vm.flush_tlbs()
         self.keyframes = [Keyframe(vm.index, 0, vm.save())]
         self._base = 0
         """The keyframe that RAM and the log of written pages start from."""
@@ -213,7 +213,7 @@ class Recording:
 
     def _protect(self) -> None:
         self.vm.stage2.protect()
-        self.vm.vcpus[0].core.flush_tlb()
+        self.vm.flush_tlbs()
 
     def _nearest(self, index: int) -> int:
         return bisect_right(self.keyframes, index, key=lambda keyframe: keyframe.index) - 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sdeiviz.abi import psci, sdei, smccc
 from sdeiviz.abi.smccc import MASK32, Owner
+from sdeiviz.machine import psci as psci_calls
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vcpu import Vcpu
@@ -75,10 +76,7 @@ class Hypercalls:
         self._handlers: dict[int, Handler] = {
             smccc.VERSION: lambda vcpu: smccc.VERSION_1_1,
             smccc.ARCH_FEATURES: self._arch_features,
-            psci.Function.VERSION: lambda vcpu: psci.VERSION_1_1,
-            psci.Function.FEATURES: self._psci_features,
-            psci.Function.SYSTEM_OFF: lambda vcpu: vcpu.vm.power_off(vcpu),
-            psci.Function.SYSTEM_RESET: lambda vcpu: vcpu.vm.request_reset(vcpu),
+            **psci_calls.CALLS,
             **dispatcher.calls,
         }
         self.routes: dict[int, Handler] = {}
@@ -93,9 +91,4 @@ class Hypercalls:
     @staticmethod
     def _arch_features(vcpu: "Vcpu") -> int:
         known = (smccc.VERSION, smccc.ARCH_FEATURES)
-        return 0 if vcpu.x[1] & MASK32 in known else smccc.NOT_SUPPORTED
-
-    @staticmethod
-    def _psci_features(vcpu: "Vcpu") -> int:
-        known = (*psci.Function, smccc.VERSION)
         return 0 if vcpu.x[1] & MASK32 in known else smccc.NOT_SUPPORTED

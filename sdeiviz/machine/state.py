@@ -19,6 +19,10 @@ class VmState:
 
     index: int
     vcpus: tuple[dict[str, Any], ...]
+    scheduler: dict[str, Any]
+    gic: dict[str, Any]
+    one_shot: dict[str, Any]
+    deadline: int | None
     uart: dict[str, Any]
     has_run: bool
     std_bitmap: int
@@ -42,6 +46,10 @@ def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
     return VmState(
         index=vm.index,
         vcpus=tuple(vcpu.save() for vcpu in vm.vcpus),
+        scheduler=vm.scheduler.save(),
+        gic=vm.gic.save(),
+        one_shot=vm.one_shot.save(),
+        deadline=vm.deadline,
         uart=vm.uart.save(),
         has_run=vm.hypercalls.filter.has_run,
         std_bitmap=vm.hypercalls.filter.std_bitmap,
@@ -63,4 +71,8 @@ def load(vm: "VirtualMachine", state: VmState) -> None:
     for vcpu, saved in zip(vm.vcpus, state.vcpus, strict=True):
         vcpu.load(saved)
         vcpu.core.flush_code()
+    vm.scheduler.load(state.scheduler)
     vm.index = state.index
+    vm.gic.load(state.gic)
+    vm.one_shot.load(state.one_shot)
+    vm.deadline = state.deadline

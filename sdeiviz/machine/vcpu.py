@@ -9,8 +9,15 @@ from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.smccc import MASK32, MASK64, NOT_SUPPORTED
 from sdeiviz.cpu import Core, decode_access
 from sdeiviz.cpu.loadstore import ZERO_REGISTER, MemoryAccess, extend
-from sdeiviz.cpu.registers import CP, EL1_REGISTERS, PMUSERENR_EL0
-from sdeiviz.machine import uart
+from sdeiviz.cpu.registers import (
+    CP,
+    EL1_REGISTERS,
+    ID_AA64PFR0_EL1,
+    ID_AA64PFR0_GIC,
+    PMUSERENR_EL0,
+    cp,
+)
+from sdeiviz.machine.bus import Region
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei.delivery import HostHang
@@ -21,6 +28,8 @@ from sdeiviz.trace import (
     ExternalAbort,
     Hypercall,
     HypercallResult,
+    InterruptTaken,
+    PowerChanged,
     Record,
     WaitForInterrupt,
 )
@@ -37,7 +46,9 @@ class Vcpu:
     vm
         The machine it belongs to.
     number
-        Its index, which is also its affinity 0.
+        Its index.
+    affinity
+        Aff3 to Aff0, as in MPIDR_EL1.
     clock
         "native", "python" or None, see `sdeiviz.cpu.clock`.
     """
@@ -45,12 +56,21 @@ class Vcpu:
     emit: Callable[[Record], object]
     """Takes records for the trace; set with `VirtualMachine.trace`."""
 
-    def __init__(self, vm: "VirtualMachine", number: int, clock: str | None) -> None:
+    def __init__(
+        self, vm: "VirtualMachine", number: int, affinity: int, clock: str | None
+    ) -> None:
         self.vm = vm
         self.number = number
-        self.mpidr = number
+        self.mpidr = affinity
         self.sdei = VcpuSdei()
-        self.core = Core(vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock)
+        self.on = False
+        """Whether PSCI has it switched on."""
+        self.waiting = False
+        """It executed WFI or CPU_SUSPEND, and nothing has ended that yet."""
+        self._resume: tuple[int, int] | None = None
+        self.core = Core(
+            vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock, traps=vm.traps
+        )
         self.where, self.go_to = self.core.where, self.core.go_to
         self.x = self.core.x
         self.x0_to_x17 = self.x[:18].cast("B")
@@ -134,7 +154,7 @@ class Vcpu:
 
         A function of its own with all it needs at hand: nothing else is called as often.
         """
-        sdei, number = self.sdei, self.number
+        sdei, number, scheduler = self.sdei, self.number, self.vm.scheduler
         index, pc, x = core.index_word, core.pc_word, core.x
         w0, x0_to_x5 = x[:1].cast("B").cast("I"), x[:6]
         write_x0_to_x3 = partial(struct.Struct("=4Q").pack_into, x[:4], 0)
@@ -143,7 +163,7 @@ class Vcpu:
         def hypercall() -> None:
             try:
                 now, emit = index[0], self.emit
-                emit(("HVC", now, now, number, pc[0], x0_to_x5.tobytes()))
+                emit(("HVC", now, now + scheduler.idle, number, pc[0], x0_to_x5.tobytes()))
                 try:
                     handler = routes[w0[0]]
                 except KeyError:
@@ -165,13 +185,18 @@ class Vcpu:
         return hypercall
 
     def enter(self) -> None:
-        """Answer KVM_REQ_SDEI, as KVM does before the guest is entered (patch 12)."""
+        """Before the guest goes on: answer KVM_REQ_SDEI, as KVM does (patch 12), and take an IRQ.
+
+        An event beats an interrupt (DEN0054C 4.3): its handler runs with IRQs masked.
+        """
         if self.sdei.requested:
             self.emit((AT, self.core.index, self.vm.time))
             try:
                 self._deliver()
             except HostHang as hang:
                 self.vm.stop_for_defect(self, str(hang))
+        if self.core.irq_is_due and not self.vm.leaving:
+            self.interrupt()
 
     def _deliver(self) -> None:
         while self.sdei.requested and not self.vm.leaving:
@@ -179,23 +204,61 @@ class Vcpu:
 
     def interrupt(self) -> None:
         """Take an IRQ."""
+        pc, interrupted = self.where()
+        vector = self.core.take_irq()
+        self.vm.emit(self, InterruptTaken, vector, pc, interrupted)
 
     def trap(self, syndrome: int) -> None:
         """WFI, SMC, or a system register that is ours."""
         kind = esr.exception_class(syndrome)
         if kind == esr.Class.WFX:
-            self._wait_for_interrupt()
+            self.core.retire()
+            self.vm.emit(self, WaitForInterrupt, self.core.pc - 4)
+            self.wait()
         elif kind == esr.Class.SMC:
             self._secure_call()
         else:
             self._system_register(syndrome)
         self.enter()
 
-    def _wait_for_interrupt(self) -> None:
-        self.core.retire()
-        self.vm.emit(self, WaitForInterrupt, self.core.pc - 4)
-        if not (self.sdei.requested and self.vm.profile.kick_on_raise):
-            self.vm.halt(self)
+    # -- waiting and power
+
+    def wait(self, resume: tuple[int, int] | None = None) -> None:
+        """Wait for an interrupt or an event; then go on, or at an (entry, x0) as after a reset."""
+        self.waiting, self._resume = True, resume
+        if self.runnable:
+            self.wake()
+        else:
+            self.core.stop()
+
+    @property
+    def runnable(self) -> bool:
+        """Whether it is on and has something to do. A masked interrupt ends a wait too."""
+        if not self.on or not self.waiting:
+            return self.on
+        return self.core.irq or (self.sdei.requested and self.vm.profile.kick_on_raise)
+
+    def wake(self) -> None:
+        """End a wait."""
+        self.waiting = False
+        if self._resume:
+            (entry, x0), self._resume = self._resume, None
+            self.reset(entry, x0)
+            self.vm.dispatcher.set_mask(self, True)  # also after a powerdown (DEN0054C 6.5)
+
+    def power_on(self, entry: int, x0: int) -> None:
+        """PSCI CPU_ON: start at an entry as after a reset."""
+        self.on, self.waiting = True, False
+        self.vm.emit(self, PowerChanged, True, entry)
+        self.reset(entry, x0)
+        self.vm.dispatcher.reset_vcpu(self)
+
+    def power_off(self) -> None:
+        """PSCI CPU_OFF. Handlers that run are completed first (DEN0054C 6.5)."""
+        self.vm.emit(self, PowerChanged, False, 0)
+        self.vm.dispatcher.set_mask(self, True)
+        self.on = False
+        self.core.stop()
 
     def _secure_call(self) -> None:
         """SMC: there is no firmware below this hypervisor, so nobody answers."""
@@ -207,19 +270,42 @@ class Vcpu:
         self.vm.emit(self, HypercallResult, function, MASK64)
 
     def _system_register(self, syndrome: int) -> None:
-        """MRS or MSR that traps: the PMU counts virtual cycles, debug registers read as zero."""
+        """An MRS, MSR or SYS that traps: the PMU counts virtual cycles, debug registers are zero."""
         op0, op2, op1 = syndrome >> 20 & 3, syndrome >> 17 & 7, syndrome >> 14 & 7
         crn, register, crm = syndrome >> 10 & 15, syndrome >> 5 & 31, syndrome >> 1 & 15
         read = syndrome & 1
+        encoding = cp(op0, op1, crn, crm, op2)
         value = 0
-        if op0 == 3:
+        if op0 == 1:
+            self._maintain_caches(crn, crm)
+        elif op0 == 3 and crn == 0:
+            value = self.core.identification(encoding)
+            if encoding == ID_AA64PFR0_EL1:
+                value |= ID_AA64PFR0_GIC
+        elif op0 == 3:
             written = None if read else self._register(register)
             value = self.pmu.access(crn, crm, op2, written, self.vm.time)
-            if (crn, crm, op0, op1, op2) == PMUSERENR_EL0 and written is not None:
+            if encoding == PMUSERENR_EL0 and written is not None:
                 self.core.allow_el0_pmu(written)
         if read and register != ZERO_REGISTER:
             self.x[register] = value
         self.core.retire()
+
+    def _maintain_caches(self, crn: int, crm: int) -> None:
+        """TLBI, IC or DC on one of several vCPUs: what it tells others, they do at their turn.
+
+        This core keeps to what it wrote itself; only all of its code may be another's writing.
+        """
+        others = [vcpu.core for vcpu in self.vm.vcpus if vcpu is not self]
+        if crn == 8:
+            self.core.flush_tlb()
+            if crm == 3:  # inner shareable
+                for core in others:
+                    core.stale_tlb = True
+        elif crm in (1, 5):  # IC IALLUIS; IC IALLU and IC IVAU
+            self.core.stale_code = True
+            for core in others:
+                core.stale_code = True
 
     def counter(self, register: CP, write: int | None) -> int | None:
         """Timer registers, which this core does not trap: answered here, from virtual time."""
@@ -230,18 +316,23 @@ class Vcpu:
             return None
         if write is None:
             return self.timer.read(crm, op2, self.vm.time)
-        return 0 if self.timer.write(crm, op2, write, self.vm.time) else None
+        if not self.timer.write(crm, op2, write, self.vm.time):
+            return None
+        self.vm.timer_changed(self)
+        return 0
 
     def stage2_abort(self, syndrome: int, address: int, ipa: int) -> None:
         """An address that stage 2 does not map, or a page whose first write is being logged."""
         vm = self.vm
         if vm.memory.contains(ipa) and vm.stage2.written(ipa):
             return
-        reason = "nothing is there"
+        region = vm.bus.find(ipa)
         if syndrome & esr.S1PTW:
             reason = "no translation table can be there"
-        elif ipa - ipa % uart.SIZE == uart.BASE:
-            reason = self._uart(syndrome, ipa - uart.BASE)
+        elif region is None:
+            reason = "nothing is there"
+        else:
+            reason = self._device(region, syndrome, ipa - region.base)
             if not reason:
                 self.enter()
                 return
@@ -253,23 +344,22 @@ class Vcpu:
         self._external_abort(syndrome, address)
         self.enter()
 
-    def _uart(self, syndrome: int, offset: int) -> str:
-        """Access the UART; return why not, "" where it worked."""
+    def _device(self, region: Region, syndrome: int, offset: int) -> str:
+        """Access a device; return why not, "" where it worked."""
         if esr.exception_class(syndrome) != esr.Class.DATA_ABORT_LOWER:
             return "a device holds no instructions"
         access = decode_access(syndrome, self.core.read_word(self.core.pc) or 0)
         if access is None:
             return "a device takes single loads and stores only"
-        if access.size == 8:
-            return "the UART takes accesses of 8, 16 and 32 bits"
+        if access.size not in region.widths:
+            *bits, last = (str(8 * width) for width in region.widths)
+            return f"the {region.name} takes accesses of {', '.join(bits)} and {last} bits"
         self.core.retire()
-        device = self.vm.uart
         mask = (1 << 8 * access.size) - 1
         if access.write:
-            if device.write(offset, self._register(access.register) & mask):
-                self.vm.output_written(self)
+            region.write(self, offset, access.size, self._register(access.register) & mask)
         else:
-            value = extend(access, device.read(offset) & mask)
+            value = extend(access, region.read(self, offset, access.size) & mask)
             if access.register != ZERO_REGISTER:
                 self.x[access.register] = value
         self._write_back(access)
@@ -313,6 +403,8 @@ class Vcpu:
     def guest_exception(self, syndrome: int, address: int | None, pc: int) -> None:
         """Let EL1 take an exception; stop where that can never lead anywhere."""
         core = self.core
+        if syndrome == esr.IL and self._gic_register(pc):
+            return
         interrupted = core.pstate
         index = core.index
         vector = core.take_exception(syndrome, address, pc)
@@ -322,6 +414,26 @@ class Vcpu:
             # leads back to it.
             self.vm.stop_in_vector(self, syndrome, vector)
         self._last_exception = (vector, index)
+
+    def _gic_register(self, pc: int) -> bool:
+        """Emulate an MRS or MSR of GICv3's CPU interface, which this core does not have."""
+        word = self.core.read_word(pc) or 0
+        if self.core.at_el0 or word & 0xFFD0_0000 != 0xD510_0000:
+            return False
+        encoding = (
+            2 + (word >> 19 & 1), word >> 16 & 7, word >> 12 & 15, word >> 8 & 15, word >> 5 & 7,
+        )  # fmt: skip
+        register = word & 31
+        if word & 1 << 21:
+            value = self.vm.gic.read_system(self.number, encoding)
+            if value is None:
+                return False
+            if register != ZERO_REGISTER:
+                self.x[register] = value
+        elif not self.vm.gic.write_system(self.number, encoding, self._register(register)):
+            return False
+        self.core.pc = pc + 4
+        return True
 
     # -- state
 
@@ -343,6 +455,7 @@ class Vcpu:
             "timer": self.timer.save(),
             "pmu": self.pmu.save(),
             "last_exception": self._last_exception,
+            "power": (self.on, self.waiting, self._resume),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -353,6 +466,7 @@ class Vcpu:
         self.pmu.load(state["pmu"])
         self.core.allow_el0_pmu(self.pmu.user_enable)
         self._last_exception = tuple(state["last_exception"])
+        self.on, self.waiting, self._resume = state["power"]
 
 
 def _general(number: int) -> property:

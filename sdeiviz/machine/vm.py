@@ -1,8 +1,8 @@
 """The machine: RAM, devices and vCPUs put together, and the loop that runs them.
 
-The machine is QEMU's `virt` as far as it goes: RAM at 0x4000_0000, a PL011 at 0x0900_0000, PSCI by
-HVC. A guest starts at EL1h with everything masked, MMU and caches off, all registers zero (x0 will
-be the device tree's address once there is one).
+The machine is QEMU's `virt` as far as it goes: RAM at 0x4000_0000, a GIC at 0x0800_0000, a PL011 at
+0x0900_0000, PSCI by HVC. A guest starts on vCPU 0 at EL1h with everything masked, MMU and caches
+off, x0 the address of the device tree and all other registers zero.
 """
 
 import re
@@ -21,18 +21,26 @@ from typing import Any, Final
 from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.smccc import MASK64
 from sdeiviz.cpu import CoreError, End
+from sdeiviz.cpu.registers import HCR_TID3, HCR_TPU, HCR_TTLB
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image, load
 from sdeiviz.machine import state as vm_state
+from sdeiviz.machine.bus import Bus, Region
+from sdeiviz.machine.devicetree import Platform, device_tree
 from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
+from sdeiviz.machine.oneshot import BASE as ONE_SHOT_BASE
+from sdeiviz.machine.oneshot import SIZE as ONE_SHOT_SIZE
+from sdeiviz.machine.oneshot import OneShotTimer
+from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, Scheduler
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
+from sdeiviz.machine.uart import BASE as UART_BASE
+from sdeiviz.machine.uart import SIZE as UART_SIZE
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
 from sdeiviz.sdei import Dispatcher, Profile
 from sdeiviz.sdei import profile as find_profile
-from sdeiviz.sdei.events import SdeiVcpu
 from sdeiviz.trace import (
     AT,
     Console,
@@ -47,9 +55,13 @@ from sdeiviz.trace import (
 
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
-FOREVER: Final = (1 << 63) - 1
 AFFINITY: Final = 0xFF_00FF_FFFF
 """Aff3 and Aff2-0 of MPIDR_EL1; a guest may pass the register as it reads it."""
+_GICS: Final = {2: 8, 3: 32}
+"""Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
+_SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
+_GIC3: Final = HCR_TID3
+"""What else exits to the hypervisor: what a vCPU tells all others; which GIC there is."""
 
 
 class StopReason(StrEnum):
@@ -114,6 +126,14 @@ class VirtualMachine:
         Bytes of RAM from 0x4000_0000.
     load_address, entry
         Where a flat image goes; where to start instead of the image's entry.
+    vcpus
+        How many; all but the first are switched off until PSCI CPU_ON.
+    gic
+        Version of the interrupt controller, 2 or 3.
+    dtb
+        Address of the device tree: by default the start of RAM, or nowhere if the image is there.
+    quantum
+        Instructions of a vCPU's turn, where there are several.
     clock
         "native", "python" or None for the best there is.
     trace
@@ -140,11 +160,18 @@ class VirtualMachine:
         load_address: int | None = None,
         entry: int | None = None,
         vcpus: int = 1,
+        gic: int = 2,
+        dtb: int | None = None,
+        quantum: int = DEFAULT_QUANTUM,
         clock: str | None = None,
         trace: TraceSink | None = None,
     ) -> None:
-        if vcpus != 1:
-            raise Error(f"this machine has one vCPU, not {vcpus}")
+        if gic not in _GICS:
+            raise Error(f"no GICv{gic}: choose 2 or 3")
+        if not 1 <= vcpus <= _GICS[gic]:
+            raise Error(f"a machine with a GICv{gic} has 1 to {_GICS[gic]} vCPUs, not {vcpus}")
+        if quantum < 1:
+            raise Error(f"a turn of {quantum} instructions: want one or more")
         self.profile = find_profile(profile) if isinstance(profile, str) else profile
         self.memory = GuestMemory(memory)
         if not isinstance(image, Image):
@@ -152,11 +179,26 @@ class VirtualMachine:
         self.image = image
         self.stage2 = Stage2(self.memory)
         self.uart = Pl011()
+        affinities = tuple(n // 16 << 8 | n % 16 for n in range(vcpus))
+        self.gic = make_gic(gic, affinities)
+        self.one_shot = OneShotTimer()
+        self.bus = Bus()
+        self.deadline: int | None = None
+        """Virtual time at which a timer is due next."""
+        self.traps = _SEVERAL_VCPUS * (vcpus > 1) | _GIC3 * (gic == 3)
         trace = Trace() if trace is None else trace
-        self.dispatcher = Dispatcher(self.profile, trace.extend, self._find_vcpu)
+        self.vcpus: list[Vcpu] = []
+        self.dispatcher = Dispatcher(self.profile, trace.extend, self.find_vcpu)
         self.hypercalls = Hypercalls(self.dispatcher)
-        self.vcpus = tuple(Vcpu(self, n, clock) for n in range(vcpus))
-        self._index_word = self.vcpus[0].core.index_word
+        for number, affinity in enumerate(affinities):
+            self.vcpus.append(Vcpu(self, number, affinity, clock))
+        self.index_word = self.vcpus[0].core.index_word
+        """Holds the index: it is the word of the core that runs."""
+        self.scheduler = Scheduler(self, quantum)
+        self._connect()
+        self.device_tree = device_tree(self._platform(affinities, gic))
+        self.dtb = self._place_device_tree(dtb)
+        """Address of the device tree, 0 where there is none."""
         self.trace = trace
         self.stopped: Stop | None = None
         """Set while the machine cannot go on by itself."""
@@ -169,8 +211,68 @@ class VirtualMachine:
         self._reset_requested = False
         self.memory.on_write = self._written_by_host
         self._load_image()
-        for vcpu in self.vcpus:
-            vcpu.reset(image.entry, 0)
+        self._start()
+
+    def _connect(self) -> None:
+        """Put the devices on the bus and wire their interrupts."""
+        uart, one_shot, gic = self.uart, self.one_shot, self.gic
+
+        def write_uart(vcpu: Vcpu, offset: int, size: int, value: int) -> None:
+            if uart.write(offset, value):
+                self.output_written(vcpu)
+
+        def write_one_shot(vcpu: Vcpu, offset: int, size: int, value: int) -> None:
+            one_shot.write(offset, value, self.time)
+            self._timers_changed()
+
+        self.bus.regions += (
+            Region("UART", UART_BASE, UART_SIZE, (1, 2, 4), lambda v, o, s: uart.read(o), write_uart),
+            Region(
+                "one-shot timer",
+                ONE_SHOT_BASE,
+                ONE_SHOT_SIZE,
+                (4,),
+                lambda v, o, s: one_shot.read(o, self.time),
+                write_one_shot,
+            ),
+        )
+        for base, size in gic.regions:
+            self.bus.regions.append(
+                Region(
+                    "GIC",
+                    base,
+                    size,
+                    (1, 2, 4, 8),
+                    lambda v, o, s, base=base: gic.read(v.number, base + o, s),
+                    lambda v, o, s, value, base=base: gic.write(v.number, base + o, s, value),
+                )
+            )
+        one_shot.on_line = gic.set_line
+        gic.on_irq_change = self._irq_changed
+
+    def _irq_changed(self, pe: int, level: bool) -> None:
+        self.vcpus[pe].core.irq = level
+
+    def _platform(self, affinities: tuple[int, ...], gic: int) -> Platform:
+        return Platform(
+            affinities, ram_base=self.memory.base, ram_size=self.memory.size, gic=gic
+        )
+
+    def _place_device_tree(self, address: int | None) -> int:
+        """Return where the device tree goes: the start of RAM, as QEMU does, unless told."""
+        start = self.memory.base if address is None else address
+        end = start + len(self.device_tree)
+        taken = next(
+            (s for s in self.image.segments if s.address < end and start < s.address + len(s.data)),
+            None,
+        )
+        if address is None:
+            return 0 if taken or end > self.memory.base + self.memory.size else start
+        if start % 8 or start < self.memory.base or end > self.memory.base + self.memory.size:
+            raise Error(f"no device tree at {start:#x}: want a multiple of 8 in RAM")
+        if taken:
+            raise Error(f"no device tree at {start:#x}: the image has {taken.address:#x} there")
+        return start
 
     # -- what it is
 
@@ -181,17 +283,22 @@ class VirtualMachine:
 
     @property
     def index(self) -> int:
-        """Instructions executed since power-on."""
-        return self._index_word[0]
+        """Instructions executed since power-on, by all vCPUs together."""
+        return self.index_word[0]
 
     @index.setter
     def index(self, value: int) -> None:
-        self._index_word[0] = value
+        self.index_word[0] = value
 
     @property
     def time(self) -> int:
-        """Virtual time in nanoseconds: one for each instruction."""
-        return self.index
+        """Virtual time in nanoseconds: one an instruction, and what nobody had to do anything in."""
+        return self.index_word[0] + self.scheduler.idle
+
+    @property
+    def current(self) -> Vcpu:
+        """The vCPU whose turn it is."""
+        return self.scheduler.current
 
     @property
     def console(self) -> str:
@@ -207,7 +314,8 @@ class VirtualMachine:
         """Whether the guest will not be entered again, or not before a reset."""
         return self.stopped is not None or self._reset_requested
 
-    def _find_vcpu(self, mpidr: int) -> SdeiVcpu | None:
+    def find_vcpu(self, mpidr: int) -> Vcpu | None:
+        """Return the vCPU of an affinity value; the other bits of MPIDR_EL1 may be there too."""
         affinity = mpidr & AFFINITY
         return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == affinity), None)
 
@@ -241,7 +349,7 @@ class VirtualMachine:
             How many to execute at most.
         """
         with self.interruptible() as interrupted:
-            self.vcpus[0].core.standing_at = self.index
+            self.current.core.standing_at = self.index
             stop = self.run_to(FOREVER if instructions is None else self.index + instructions)
         if interrupted:
             raise KeyboardInterrupt
@@ -262,15 +370,16 @@ class VirtualMachine:
             return Stop(StopReason.INTERRUPTED, "stopped from outside", self.index)
         if self.index >= index:
             return Stop(StopReason.BUDGET, f"{self.index} instructions executed", self.index)
-        core = self.vcpus[0].core
+        core = self.current.core
         self.hypercalls.filter.has_run = True
         try:
-            end = core.run(index)
+            end = core.run(self.scheduler.limit(index))
         except CoreError as error:
-            self._stop(self.vcpus[0], StopReason.UNSUPPORTED, str(error))
+            self._stop(self.current, StopReason.UNSUPPORTED, str(error))
             return self.stopped
         if self._reset_requested:
             self._reset()
+        self.scheduler.settle()
         if self._passing:
             reason, detail = self._passing
             self._passing = None
@@ -282,12 +391,13 @@ class VirtualMachine:
     def pause(self, reason: StopReason, detail: str) -> None:
         """Stop after the exit being handled, so that the machine can go on."""
         self._passing = (reason, detail)
-        self.vcpus[0].core.stop()
+        self.current.core.stop()
 
     def request_stop(self) -> None:
         """Make a running machine stop soon, between two instructions; from any thread."""
         self._stop_requested = True
-        self.vcpus[0].core.interrupt()
+        for vcpu in self.vcpus:
+            vcpu.core.interrupt()
 
     @contextmanager
     def interruptible(self) -> Iterator[list[bool]]:
@@ -321,12 +431,14 @@ class VirtualMachine:
         """PSCI SYSTEM_OFF; nobody gets an answer."""
         self._stop(vcpu, StopReason.POWER_OFF, "the guest switched the machine off")
 
-    def halt(self, vcpu: Vcpu) -> None:
-        """WFI with nothing pending that could end it."""
+    def halt(self) -> None:
+        """Everybody waits or is off, and no timer is running that could end it."""
         detail = "WFI: no event is deliverable, and nothing but the host can raise one"
-        if vcpu.sdei.requested:
+        if any(vcpu.on and vcpu.sdei.requested for vcpu in self.vcpus):
             detail = "WFI: an event is deliverable, but injection does not wake a halted vCPU (D8)"
-        self._stop(vcpu, StopReason.WFI, detail)
+        if not any(vcpu.on for vcpu in self.vcpus):
+            detail = "every vCPU is switched off"
+        self._stop(self.current, StopReason.WFI, detail)
 
     def stop_for_defect(self, vcpu: Vcpu, detail: str) -> None:
         """The dispatcher met a defect that would hang the host."""
@@ -360,18 +472,48 @@ class VirtualMachine:
     def _reset(self) -> None:
         """Load the image again and restart. The clock and the console go on."""
         self._reset_requested = False
-        vcpu = self.vcpus[0]
+        vcpu = self.current
         if partial := self.uart.current_line():
             self.emit(vcpu, Console, partial)
             self.uart.end_line()
         self.emit(vcpu, SystemReset)
         self._clear_memory()
         self._load_image()
+        self.gic.reset()
+        self.one_shot.reset()
         for vcpu in self.vcpus:
-            self.dispatcher.reset_vcpu(vcpu)
-            vcpu.reset(self.image.entry, 0)
             vcpu.core.flush_code()
-            vcpu.enter()
+        self.dispatcher.reset_system()
+        self._start()
+        self.scheduler.reset()
+        self._timers_changed()
+
+    def _start(self) -> None:
+        """Let vCPU 0 begin at the image's entry, and all others be off."""
+        for vcpu in self.vcpus:
+            vcpu.on, vcpu.waiting = vcpu.number == 0, False
+            vcpu.reset(self.image.entry, self.dtb)
+
+    # -- time
+
+    def timer_changed(self, vcpu: Vcpu) -> None:
+        """Let a vCPU's generic timer drive its interrupts and the next deadline."""
+        for intid, level in vcpu.timer.outputs(self.time).items():
+            self.gic.set_line(intid, level, vcpu.number)
+        self._timers_changed()
+
+    def expire(self) -> None:
+        """Raise the interrupts of the timers that are due."""
+        self.one_shot.expire(self.time)
+        for vcpu in self.vcpus:
+            self.timer_changed(vcpu)
+
+    def _timers_changed(self) -> None:
+        deadlines = [vcpu.timer.deadline(self.time) for vcpu in self.vcpus]
+        deadlines.append(self.one_shot.deadline)
+        self.deadline = min((time for time in deadlines if time is not None), default=None)
+        if self.deadline is not None:
+            self.current.core.stop_by(self.index + self.deadline - self.time)
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""
@@ -382,6 +524,8 @@ class VirtualMachine:
         for segment in self.image.segments:
             start = segment.address
             self.memory[start : start + len(segment.data)] = segment.data
+        if self.dtb:
+            self.memory[self.dtb : self.dtb + len(self.device_tree)] = self.device_tree
 
     # -- the console
 
@@ -408,7 +552,7 @@ class VirtualMachine:
         result = self.dispatcher.inject_event(target, event, immediate=immediate)
         self.emit(target, HostInputResult, "inject", result)
         if self.profile.kick_on_raise and target.sdei.requested:
-            self._kick(target)
+            self._kick()
         return result
 
     def cancel_event(self, event: int, *, vcpu: int = 0) -> int:
@@ -420,11 +564,11 @@ class VirtualMachine:
         self.emit(target, HostInputResult, "cancel", result)
         return result
 
-    def _kick(self, vcpu: Vcpu) -> None:
-        """Make a vCPU leave the guest, or its WFI, and enter it again."""
+    def _kick(self) -> None:
+        """Make vCPUs leave the guest, or their WFI, and look for what is to be delivered."""
         if self.stopped and self.stopped.reason is StopReason.WFI:
             self.stopped = None
-        vcpu.enter()
+        self.scheduler.settle()
 
     def write_register(self, name: str, value: int, *, vcpu: int = 0) -> None:
         """Set a register from the host; see `Vcpu.write_register`."""
@@ -443,7 +587,7 @@ class VirtualMachine:
         """Write RAM from the host."""
         _check_bytes(data)
         self.memory[ipa : ipa + len(data)] = data
-        self.emit(self.vcpus[0], HostInput, "memory", hex(ipa), len(data))
+        self.emit(self.current, HostInput, "memory", hex(ipa), len(data))
 
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
@@ -451,13 +595,18 @@ class VirtualMachine:
             data = text.encode()
         except UnicodeEncodeError:
             raise Error(f"{text!r:.40} cannot be sent: it is not Unicode text") from None
-        self.emit(self.vcpus[0], HostInput, "console", text, len(data))
+        self.emit(self.current, HostInput, "console", text, len(data))
         self.uart.input.extend(data)
 
     def _written_by_host(self, offset: int, size: int) -> None:
         self.stage2.written_by_host(offset, size)
         for vcpu in self.vcpus:
             vcpu.core.flush_code()  # it may have been code
+
+    def flush_tlbs(self) -> None:
+        """Let every core forget its translations: stage-2 entries lost rights."""
+        for vcpu in self.vcpus:
+            vcpu.core.flush_tlb()
 
     # -- state
 

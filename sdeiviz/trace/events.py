@@ -131,6 +131,31 @@ class ExceptionTaken(NamedTuple):
     """SPSR_EL1."""
 
 
+class InterruptTaken(NamedTuple):
+    """The guest took an IRQ to EL1."""
+
+    index: int
+    time: int
+    vcpu: int
+    vector: int
+    """Address of the vector."""
+    pc: int
+    """ELR_EL1."""
+    pstate: int
+    """SPSR_EL1."""
+
+
+class PowerChanged(NamedTuple):
+    """PSCI switched a vCPU on or off."""
+
+    index: int
+    time: int
+    vcpu: int
+    on: bool
+    entry: int
+    """Where it starts; 0 where it is switched off."""
+
+
 class ExternalAbort(NamedTuple):
     """An access to a physical address where nothing is, or of a kind the device refuses."""
 
@@ -222,6 +247,8 @@ TraceEvent = (
     | EventDelivered
     | EventCompleted
     | ExceptionTaken
+    | InterruptTaken
+    | PowerChanged
     | ExternalAbort
     | WaitForInterrupt
     | Console

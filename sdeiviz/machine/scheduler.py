@@ -1,0 +1,107 @@
+"""Whose turn it is, and what time it is.
+
+One vCPU runs at a time, each for a quantum of instructions, in the order of their numbers; who is
+off, or waits for an interrupt that has not come, is passed over. The index counts instructions of
+all vCPUs together, so it orders everything that happens in the machine, and the same guest meets
+the same order in each run. Virtual time is the index in nanoseconds, plus what was skipped while
+nobody had anything to do.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sdeiviz.machine.vcpu import Vcpu
+    from sdeiviz.machine.vm import VirtualMachine
+
+DEFAULT_QUANTUM: Final = 20_000
+"""Instructions: short against a tick of a timer, long against the cost of a switch."""
+FOREVER: Final = (1 << 63) - 1
+
+
+class Scheduler:
+    """The turns of one machine's vCPUs.
+
+    Parameters
+    ----------
+    vm
+        The machine.
+    quantum
+        Instructions of a turn.
+    """
+
+    def __init__(self, vm: "VirtualMachine", quantum: int) -> None:
+        self._vm = vm
+        self.quantum = quantum
+        self.current: Vcpu = vm.vcpus[0]
+        """The vCPU that runs, or runs next."""
+        self.idle = 0
+        """Nanoseconds skipped because every vCPU waited."""
+        self._turn_end = self._end_of_turn(0)
+
+    def _end_of_turn(self, index: int) -> int:
+        return index + self.quantum if len(self._vm.vcpus) > 1 else FOREVER
+
+    def limit(self, target: int) -> int:
+        """Return the index up to which the current vCPU can run before something else is due."""
+        vm = self._vm
+        limit = min(target, self._turn_end)
+        if vm.deadline is not None:
+            limit = min(limit, vm.index + vm.deadline - vm.time)
+        return limit
+
+    def settle(self) -> None:
+        """Go on to the next moment at which a guest executes an instruction.
+
+        Expires what is due, changes turns, skips time while everybody waits, and delivers what the
+        vCPU whose turn it is must see first. Stops the machine where nothing but the host can make
+        it go on. Does nothing where all this is done.
+        """
+        vm = self._vm
+        while not vm.leaving:
+            if vm.deadline is not None and vm.time >= vm.deadline:
+                vm.expire()
+            vcpu = self._next()
+            if vcpu is not None:
+                if vcpu is not self.current or vm.index >= self._turn_end:
+                    self._begin_turn(vcpu)
+                vcpu.wake()
+                vcpu.enter()
+                return
+            if vm.deadline is None:
+                vm.halt()
+                return
+            self.idle += vm.deadline - vm.time
+
+    def _next(self) -> "Vcpu | None":
+        """Return who runs next: the current vCPU until its turn ends, then the one after it."""
+        vm, current = self._vm, self.current
+        if vm.index < self._turn_end and current.runnable:
+            return current
+        first = current.number + 1
+        order = (*vm.vcpus[first:], *vm.vcpus[:first])
+        return next((vcpu for vcpu in order if vcpu.runnable), None)
+
+    def _begin_turn(self, vcpu: "Vcpu") -> None:
+        index = self._vm.index
+        self.select(vcpu)
+        self._vm.index = index
+        self._turn_end = self._end_of_turn(index)
+        vcpu.core.switch_in()
+
+    def select(self, vcpu: "Vcpu") -> None:
+        """Let a vCPU's core hold the index from now on."""
+        self.current = vcpu
+        self._vm.index_word = vcpu.core.index_word
+
+    def reset(self) -> None:
+        """Give vCPU 0 a new turn."""
+        self._begin_turn(self._vm.vcpus[0])
+
+    def save(self) -> dict[str, Any]:
+        """Return turns and time as plain values."""
+        return {"current": self.current.number, "turn_end": self._turn_end, "idle": self.idle}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a saved state."""
+        self.select(self._vm.vcpus[state["current"]])
+        self._turn_end, self.idle = state["turn_end"], state["idle"]
