@@ -1,7 +1,7 @@
 """Counters and timers a guest can read, all from virtual time (Arm ARM D11).
 
 One instruction takes one nanosecond; the system counter runs at 62.5 MHz, as QEMU's does. The
-timers compare and show their status, but there is no interrupt controller they could be wired to.
+timers compare, show their status, and each drives a private interrupt's line as long as it is due.
 """
 
 from typing import Any, Final
@@ -21,6 +21,8 @@ CNTPCT: Final = (0, 1)
 CNTVCT: Final = (0, 2)
 _TIMERS: Final = {2: "physical", 3: "virtual"}
 _TVAL, _CTL, _CVAL = 0, 1, 2
+_INTERRUPTS: Final = {2: 30, 3: 27}
+"""INTIDs of the Non-secure EL1 physical and the virtual timer (Arm BSA, and QEMU's `virt`)."""
 
 # CNTKCTL_EL1: what EL0 may touch.
 _EL0_ALLOWED: Final = {CNTFRQ: 0b11, CNTPCT: 0b01, CNTVCT: 0b10}
@@ -74,6 +76,30 @@ class GenericTimer:
         else:
             self._compare[crm] = value & MASK64
         return True
+
+    def deadline(self, after: int = -1) -> int | None:
+        """Return when the next output rises, in nanoseconds, of timers enabled and not masked.
+
+        Parameters
+        ----------
+        after
+            Leave out what rose at or before this time; by default nothing, and the answer may be
+            in the past.
+        """
+        rises = [
+            self._compare[crm] * NS_PER_TICK
+            for crm, control in self._control.items()
+            if control & (_ENABLE | _IMASK) == _ENABLE
+        ]
+        return min((time for time in rises if time > after), default=None)
+
+    def outputs(self, time: int) -> dict[int, bool]:
+        """Return the level of each timer's interrupt line, by INTID (Arm ARM D11.2.4)."""
+        return {
+            intid: self._control[crm] & (_ENABLE | _IMASK) == _ENABLE
+            and time // NS_PER_TICK >= self._compare[crm]
+            for crm, intid in _INTERRUPTS.items()
+        }
 
     def save(self) -> dict[str, Any]:
         """Return the timers' state as plain values."""
