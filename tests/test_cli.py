@@ -43,7 +43,7 @@ def test_console_to_stdout_and_nothing_to_stderr(capfd: pytest.CaptureFixture[st
         (["run", "hello", "--set", "kick_on_raise=perhaps"], 2, "on or off"),
         (["run", "hello", "--memory", "1000"], 2, "multiple of 4 KiB"),
         (["run", "hello", "--memory", "1T"], 2, "not a number"),
-        (["run", "hello", "--vcpus", "2"], 2, "one vCPU"),
+        (["run", "hello", "--vcpus", "9"], 2, "1 to 8 vCPUs"),
         (["run", "hello", "--until", "("], 2, "not a regular expression"),
         (["run", "hello", "--entry", "0x40080002"], 2, "entry"),
         (["run", "hello", "--instructions", "-1"], 2, "--instructions"),

@@ -18,7 +18,7 @@ from sdeiviz.debugger.snapshot import (
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image
 from sdeiviz.machine import Stop, StopReason, VirtualMachine
-from sdeiviz.machine.vm import FOREVER
+from sdeiviz.machine.scheduler import FOREVER
 from sdeiviz.sdei import Profile
 from sdeiviz.trace import (
     Defect,

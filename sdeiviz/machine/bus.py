@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from sdeiviz.machine import oneshot, uart
+
 if TYPE_CHECKING:
     from sdeiviz.machine.vcpu import Vcpu
+    from sdeiviz.machine.vm import VirtualMachine
 
 
 class Region(NamedTuple):
@@ -33,3 +36,41 @@ class Bus:
             if region.base <= address < region.base + region.size:
                 return region
         return None
+
+
+def connect(vm: "VirtualMachine") -> None:
+    """Put a machine's devices on its bus."""
+    vm.bus.regions = [_uart(vm), _one_shot_timer(vm)]
+    vm.bus.regions += (_gic(vm, base, size) for base, size in vm.gic.regions)
+
+
+def _uart(vm: "VirtualMachine") -> Region:
+    def read(vcpu: "Vcpu", offset: int, size: int) -> int:
+        return vm.uart.read(offset)
+
+    def write(vcpu: "Vcpu", offset: int, size: int, value: int) -> None:
+        if vm.uart.write(offset, value):
+            vm.output_written(vcpu)
+
+    return Region("UART", uart.BASE, uart.SIZE, (1, 2, 4), read, write)
+
+
+def _one_shot_timer(vm: "VirtualMachine") -> Region:
+    def read(vcpu: "Vcpu", offset: int, size: int) -> int:
+        return vm.one_shot.read(offset, vm.time)
+
+    def write(vcpu: "Vcpu", offset: int, size: int, value: int) -> None:
+        vm.one_shot.write(offset, value, vm.time)
+        vm.timers_changed()
+
+    return Region("one-shot timer", oneshot.BASE, oneshot.SIZE, (1, 2, 4), read, write)
+
+
+def _gic(vm: "VirtualMachine", base: int, size: int) -> Region:
+    def read(vcpu: "Vcpu", offset: int, size: int) -> int:
+        return vm.gic.read(vcpu.number, base + offset, size)
+
+    def write(vcpu: "Vcpu", offset: int, size: int, value: int) -> None:
+        vm.gic.write(vcpu.number, base + offset, size, value)
+
+    return Region("GIC", base, size, (1, 2, 4, 8), read, write)

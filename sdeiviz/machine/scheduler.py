@@ -34,8 +34,6 @@ class Scheduler:
         self.quantum = quantum
         self.current: Vcpu = vm.vcpus[0]
         """The vCPU that runs, or runs next."""
-        self.idle = 0
-        """Nanoseconds skipped because every vCPU waited."""
         self._turn_end = self._end_of_turn(0)
 
     def _end_of_turn(self, index: int) -> int:
@@ -62,15 +60,20 @@ class Scheduler:
                 vm.expire()
             vcpu = self._next()
             if vcpu is not None:
+                enters = vcpu.waiting
                 if vcpu is not self.current or vm.index >= self._turn_end:
                     self._begin_turn(vcpu)
-                vcpu.wake()
-                vcpu.enter()
+                    enters = True
+                if enters:
+                    vcpu.wake()
+                    vcpu.enter()
+                elif vcpu.core.irq_is_due:
+                    vcpu.interrupt()
                 return
             if vm.deadline is None:
                 vm.halt()
                 return
-            self.idle += vm.deadline - vm.time
+            vm.idle += vm.deadline - vm.time
 
     def _next(self) -> "Vcpu | None":
         """Return who runs next: the current vCPU until its turn ends, then the one after it."""
@@ -98,10 +101,10 @@ class Scheduler:
         self._begin_turn(self._vm.vcpus[0])
 
     def save(self) -> dict[str, Any]:
-        """Return turns and time as plain values."""
-        return {"current": self.current.number, "turn_end": self._turn_end, "idle": self.idle}
+        """Return the turns as plain values."""
+        return {"current": self.current.number, "turn_end": self._turn_end}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""
         self.select(self._vm.vcpus[state["current"]])
-        self._turn_end, self.idle = state["turn_end"], state["idle"]
+        self._turn_end = state["turn_end"]

@@ -22,6 +22,7 @@ class VmState:
     scheduler: dict[str, Any]
     gic: dict[str, Any]
     one_shot: dict[str, Any]
+    idle: int
     deadline: int | None
     uart: dict[str, Any]
     has_run: bool
@@ -49,6 +50,7 @@ def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
         scheduler=vm.scheduler.save(),
         gic=vm.gic.save(),
         one_shot=vm.one_shot.save(),
+        idle=vm.idle,
         deadline=vm.deadline,
         uart=vm.uart.save(),
         has_run=vm.hypercalls.filter.has_run,
@@ -75,4 +77,6 @@ def load(vm: "VirtualMachine", state: VmState) -> None:
     vm.index = state.index
     vm.gic.load(state.gic)
     vm.one_shot.load(state.one_shot)
-    vm.deadline = state.deadline
+    vm.idle, vm.deadline = state.idle, state.deadline
+    for vcpu in vm.vcpus:
+        vcpu.core.irq = vm.gic.irq(vcpu.number)

@@ -18,6 +18,7 @@ from sdeiviz.cpu.registers import (
     cp,
 )
 from sdeiviz.machine.bus import Region
+from sdeiviz.machine.gicv3 import Gic3
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei.delivery import HostHang
@@ -56,9 +57,7 @@ class Vcpu:
     emit: Callable[[Record], object]
     """Takes records for the trace; set with `VirtualMachine.trace`."""
 
-    def __init__(
-        self, vm: "VirtualMachine", number: int, affinity: int, clock: str | None
-    ) -> None:
+    def __init__(self, vm: "VirtualMachine", number: int, affinity: int, clock: str | None) -> None:
         self.vm = vm
         self.number = number
         self.mpidr = affinity
@@ -154,16 +153,16 @@ class Vcpu:
 
         A function of its own with all it needs at hand: nothing else is called as often.
         """
-        sdei, number, scheduler = self.sdei, self.number, self.vm.scheduler
+        vm, sdei, number = self.vm, self.sdei, self.number
         index, pc, x = core.index_word, core.pc_word, core.x
         w0, x0_to_x5 = x[:1].cast("B").cast("I"), x[:6]
         write_x0_to_x3 = partial(struct.Struct("=4Q").pack_into, x[:4], 0)
-        routes = self.vm.hypercalls.routes
+        routes = vm.hypercalls.routes
 
         def hypercall() -> None:
             try:
                 now, emit = index[0], self.emit
-                emit(("HVC", now, now + scheduler.idle, number, pc[0], x0_to_x5.tobytes()))
+                emit(("HVC", now, now + vm.idle, number, pc[0], x0_to_x5.tobytes()))
                 try:
                     handler = routes[w0[0]]
                 except KeyError:
@@ -178,7 +177,7 @@ class Vcpu:
                 if sdei.requested:
                     self._deliver()
             except HostHang as hang:
-                self.vm.stop_for_defect(self, str(hang))
+                vm.stop_for_defect(self, str(hang))
             except BaseException as error:
                 core.fail(error)
 
@@ -199,7 +198,7 @@ class Vcpu:
             self.interrupt()
 
     def _deliver(self) -> None:
-        while self.sdei.requested and not self.vm.leaving:
+        while self.sdei.requested and not self.waiting and not self.vm.leaving:
             self.vm.dispatcher.deliver_event(self)
 
     def interrupt(self) -> None:
@@ -270,7 +269,7 @@ class Vcpu:
         self.vm.emit(self, HypercallResult, function, MASK64)
 
     def _system_register(self, syndrome: int) -> None:
-        """An MRS, MSR or SYS that traps: the PMU counts virtual cycles, debug registers are zero."""
+        """MRS, MSR or SYS that traps: the PMU counts virtual cycles, debug registers are zero."""
         op0, op2, op1 = syndrome >> 20 & 3, syndrome >> 17 & 7, syndrome >> 14 & 7
         crn, register, crm = syndrome >> 10 & 15, syndrome >> 5 & 31, syndrome >> 1 & 15
         read = syndrome & 1
@@ -417,20 +416,20 @@ class Vcpu:
 
     def _gic_register(self, pc: int) -> bool:
         """Emulate an MRS or MSR of GICv3's CPU interface, which this core does not have."""
-        word = self.core.read_word(pc) or 0
-        if self.core.at_el0 or word & 0xFFD0_0000 != 0xD510_0000:
+        gic, word = self.vm.gic, self.core.read_word(pc) or 0
+        if not isinstance(gic, Gic3) or self.core.at_el0 or word & 0xFFD0_0000 != 0xD510_0000:
             return False
         encoding = (
             2 + (word >> 19 & 1), word >> 16 & 7, word >> 12 & 15, word >> 8 & 15, word >> 5 & 7,
         )  # fmt: skip
         register = word & 31
         if word & 1 << 21:
-            value = self.vm.gic.read_system(self.number, encoding)
+            value = gic.read_system(self.number, encoding)
             if value is None:
                 return False
             if register != ZERO_REGISTER:
                 self.x[register] = value
-        elif not self.vm.gic.write_system(self.number, encoding, self._register(register)):
+        elif not gic.write_system(self.number, encoding, self._register(register)):
             return False
         self.core.pc = pc + 4
         return True

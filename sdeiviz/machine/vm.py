@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.smccc import MASK64
@@ -25,18 +25,16 @@ from sdeiviz.cpu.registers import HCR_TID3, HCR_TPU, HCR_TTLB
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image, load
 from sdeiviz.machine import state as vm_state
-from sdeiviz.machine.bus import Bus, Region
+from sdeiviz.machine.bus import Bus, connect
 from sdeiviz.machine.devicetree import Platform, device_tree
+from sdeiviz.machine.gicv2 import Gic2
+from sdeiviz.machine.gicv3 import Gic3
 from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
-from sdeiviz.machine.oneshot import BASE as ONE_SHOT_BASE
-from sdeiviz.machine.oneshot import SIZE as ONE_SHOT_SIZE
 from sdeiviz.machine.oneshot import OneShotTimer
 from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, Scheduler
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
-from sdeiviz.machine.uart import BASE as UART_BASE
-from sdeiviz.machine.uart import SIZE as UART_SIZE
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
 from sdeiviz.sdei import Dispatcher, Profile
@@ -160,7 +158,7 @@ class VirtualMachine:
         load_address: int | None = None,
         entry: int | None = None,
         vcpus: int = 1,
-        gic: int = 2,
+        gic: Literal[2, 3] = 2,
         dtb: int | None = None,
         quantum: int = DEFAULT_QUANTUM,
         clock: str | None = None,
@@ -180,9 +178,11 @@ class VirtualMachine:
         self.stage2 = Stage2(self.memory)
         self.uart = Pl011()
         affinities = tuple(n // 16 << 8 | n % 16 for n in range(vcpus))
-        self.gic = make_gic(gic, affinities)
+        self.gic: Gic2 | Gic3 = Gic2(vcpus) if gic == 2 else Gic3(vcpus, affinities)
         self.one_shot = OneShotTimer()
         self.bus = Bus()
+        self.idle = 0
+        """Nanoseconds of virtual time skipped because every vCPU waited."""
         self.deadline: int | None = None
         """Virtual time at which a timer is due next."""
         self.traps = _SEVERAL_VCPUS * (vcpus > 1) | _GIC3 * (gic == 3)
@@ -195,7 +195,9 @@ class VirtualMachine:
         self.index_word = self.vcpus[0].core.index_word
         """Holds the index: it is the word of the core that runs."""
         self.scheduler = Scheduler(self, quantum)
-        self._connect()
+        connect(self)
+        self.gic.on_irq_change = self._irq_changed
+        self.one_shot.on_line = self.gic.set_line
         self.device_tree = device_tree(self._platform(affinities, gic))
         self.dtb = self._place_device_tree(dtb)
         """Address of the device tree, 0 where there is none."""
@@ -213,50 +215,11 @@ class VirtualMachine:
         self._load_image()
         self._start()
 
-    def _connect(self) -> None:
-        """Put the devices on the bus and wire their interrupts."""
-        uart, one_shot, gic = self.uart, self.one_shot, self.gic
-
-        def write_uart(vcpu: Vcpu, offset: int, size: int, value: int) -> None:
-            if uart.write(offset, value):
-                self.output_written(vcpu)
-
-        def write_one_shot(vcpu: Vcpu, offset: int, size: int, value: int) -> None:
-            one_shot.write(offset, value, self.time)
-            self._timers_changed()
-
-        self.bus.regions += (
-            Region("UART", UART_BASE, UART_SIZE, (1, 2, 4), lambda v, o, s: uart.read(o), write_uart),
-            Region(
-                "one-shot timer",
-                ONE_SHOT_BASE,
-                ONE_SHOT_SIZE,
-                (4,),
-                lambda v, o, s: one_shot.read(o, self.time),
-                write_one_shot,
-            ),
-        )
-        for base, size in gic.regions:
-            self.bus.regions.append(
-                Region(
-                    "GIC",
-                    base,
-                    size,
-                    (1, 2, 4, 8),
-                    lambda v, o, s, base=base: gic.read(v.number, base + o, s),
-                    lambda v, o, s, value, base=base: gic.write(v.number, base + o, s, value),
-                )
-            )
-        one_shot.on_line = gic.set_line
-        gic.on_irq_change = self._irq_changed
-
     def _irq_changed(self, pe: int, level: bool) -> None:
         self.vcpus[pe].core.irq = level
 
-    def _platform(self, affinities: tuple[int, ...], gic: int) -> Platform:
-        return Platform(
-            affinities, ram_base=self.memory.base, ram_size=self.memory.size, gic=gic
-        )
+    def _platform(self, affinities: tuple[int, ...], gic: Literal[2, 3]) -> Platform:
+        return Platform(affinities, ram_base=self.memory.base, ram_size=self.memory.size, gic=gic)
 
     def _place_device_tree(self, address: int | None) -> int:
         """Return where the device tree goes: the start of RAM, as QEMU does, unless told."""
@@ -292,8 +255,8 @@ class VirtualMachine:
 
     @property
     def time(self) -> int:
-        """Virtual time in nanoseconds: one an instruction, and what nobody had to do anything in."""
-        return self.index_word[0] + self.scheduler.idle
+        """Virtual time in nanoseconds: one for each instruction, and what was skipped."""
+        return self.index_word[0] + self.idle
 
     @property
     def current(self) -> Vcpu:
@@ -483,10 +446,15 @@ class VirtualMachine:
         self.one_shot.reset()
         for vcpu in self.vcpus:
             vcpu.core.flush_code()
-        self.dispatcher.reset_system()
+        self.reset_sdei()
         self._start()
         self.scheduler.reset()
-        self._timers_changed()
+        self.timers_changed()
+        self.current.enter()
+
+    def reset_sdei(self) -> None:
+        for vcpu in self.vcpus:
+            self.dispatcher.reset_vcpu(vcpu)
 
     def _start(self) -> None:
         """Let vCPU 0 begin at the image's entry, and all others be off."""
@@ -500,7 +468,7 @@ class VirtualMachine:
         """Let a vCPU's generic timer drive its interrupts and the next deadline."""
         for intid, level in vcpu.timer.outputs(self.time).items():
             self.gic.set_line(intid, level, vcpu.number)
-        self._timers_changed()
+        self.timers_changed()
 
     def expire(self) -> None:
         """Raise the interrupts of the timers that are due."""
@@ -508,7 +476,8 @@ class VirtualMachine:
         for vcpu in self.vcpus:
             self.timer_changed(vcpu)
 
-    def _timers_changed(self) -> None:
+    def timers_changed(self) -> None:
+        """Find the next deadline, and let nobody run past it."""
         deadlines = [vcpu.timer.deadline(self.time) for vcpu in self.vcpus]
         deadlines.append(self.one_shot.deadline)
         self.deadline = min((time for time in deadlines if time is not None), default=None)
@@ -552,7 +521,7 @@ class VirtualMachine:
         result = self.dispatcher.inject_event(target, event, immediate=immediate)
         self.emit(target, HostInputResult, "inject", result)
         if self.profile.kick_on_raise and target.sdei.requested:
-            self._kick()
+            self._kick(target)
         return result
 
     def cancel_event(self, event: int, *, vcpu: int = 0) -> int:
@@ -564,10 +533,12 @@ class VirtualMachine:
         self.emit(target, HostInputResult, "cancel", result)
         return result
 
-    def _kick(self) -> None:
-        """Make vCPUs leave the guest, or their WFI, and look for what is to be delivered."""
+    def _kick(self, vcpu: Vcpu) -> None:
+        """Make a vCPU leave the guest, or its WFI, and enter it again."""
         if self.stopped and self.stopped.reason is StopReason.WFI:
             self.stopped = None
+        if vcpu is self.current and not vcpu.waiting:
+            vcpu.enter()
         self.scheduler.settle()
 
     def write_register(self, name: str, value: int, *, vcpu: int = 0) -> None:

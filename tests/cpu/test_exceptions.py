@@ -288,7 +288,8 @@ def test_flags_that_exist_survive_entry_and_only_those() -> None:
 def test_the_guest_starts_as_promised() -> None:
     vm = guest("nop").vm()
     vcpu = vm.vcpus[0]
-    assert [*vcpu.x] == [0] * 31
+    assert [*vcpu.x] == [0x4000_0000, *[0] * 30]  # the device tree
+    assert vm.memory[0x4000_0000:0x4000_0004] == bytes.fromhex("d00dfeed")
     assert (vcpu.pc, vcpu.sp, vcpu.pstate) == (0x4008_0000, 0, 0x3C5)
     assert vcpu.core["vbar_el1"] == 0
     # MMU (M), data cache (C), instruction cache (I) off.

@@ -360,8 +360,8 @@ def test_a_keyframe_holds_the_pages_written_since_the_one_before(
     for _ in range(7):
         it.step()
     pages = [set(keyframe.state.pages) for keyframe in it._recording.keyframes]
-    # The image is on 0x80, DATA on 0xc0.
-    assert pages == [{0x80}, set(), {0xC0}, set(), {0xC1}, set(), {0xC2}, set()]
+    # The device tree is on page 0, the image on 0x80, DATA on 0xc0.
+    assert pages == [{0, 0x80}, set(), {0xC0}, set(), {0xC1}, set(), {0xC2}, set()]
 
 
 def test_a_page_the_host_writes_belongs_to_the_recording(often: bool) -> None:

@@ -60,7 +60,8 @@ ANSWERS = {
     "PSCI_FEATURES of itself": (0x8400_000A, (0x8400_000A,), 0),
     "PSCI_FEATURES of SMCCC_VERSION": (0x8400_000A, (0x8000_0000,), 0),
     "PSCI_FEATURES, only 32 bits": (0x8400_000A, (0xFF_8400_0000,), 0),
-    "PSCI_FEATURES of CPU_ON": (0x8400_000A, (0xC400_0003,), MINUS_ONE),
+    "PSCI_FEATURES of CPU_ON": (0x8400_000A, (0xC400_0003,), 0),
+    "PSCI_FEATURES of CPU_FREEZE": (0x8400_000A, (0x8400_000B,), MINUS_ONE),
     "PSCI_FEATURES of SDEI": (0x8400_000A, (0xC400_0020,), MINUS_ONE),
     "SDEI_VERSION": (0xC400_0020, (), 0x0001_0001_564B_CAA9),
     "SDEI_FEATURES": (0xC400_0030, (0,), 0),
@@ -78,9 +79,8 @@ NOBODY = {
     "INTERRUPT_BIND": 0xC400_002D,
     "INTERRUPT_RELEASE": 0xC400_002E,
     "PSCI_VERSION by a 64-bit form": 0xC400_0000,
-    "PSCI CPU_SUSPEND": 0x8400_0001,
-    "PSCI CPU_ON": 0xC400_0003,
-    "PSCI MIGRATE_INFO_TYPE": 0x8400_0006,
+    "PSCI MIGRATE": 0x8400_0005,
+    "PSCI CPU_FREEZE": 0x8400_000B,
     "the last PSCI call": 0x8400_001F,
     "PSCI 0.1 CPU_SUSPEND": 0x95C1_BA5E,
     "PSCI 0.1 MIGRATE": 0x95C1_BA61,
@@ -124,6 +124,8 @@ def test_the_immediate_of_an_hvc_does_not_count() -> None:
 def test_random_identifiers_that_are_not_listed() -> None:
     """No id outside these few has any effect but x0 = -1 and x1 to x3 = 0."""
     listed = {function for function, _, _ in ANSWERS.values()} | {0x8400_0008, 0x8400_0009}
+    listed |= {0x8400_0001, 0x8400_0002, 0x8400_0003, 0x8400_0004, 0x8400_0006}
+    listed |= {0xC400_0001, 0xC400_0003, 0xC400_0004}
     dice = random.Random(1)
     vm = guest("again: hvc #0\n b again").vm()
     x = vm.vcpus[0].x

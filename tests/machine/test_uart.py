@@ -191,7 +191,7 @@ REFUSED = {
     "dc zva, x1": ("single", 0x9600_0050),
 }
 NOWHERE = {
-    "no device": 0x0800_0000,
+    "no device": 0x0700_0000,
     "after the UART": 0x0900_1000,
     "before RAM": 0x3FFF_FFFC,
     "after RAM": 0x4010_0000,
@@ -259,7 +259,8 @@ def test_where_nothing_is(address: int, write: bool) -> None:
     ("address", "reason"),
     [
         (UART, "a device holds no instructions"),
-        (0x0800_0000, "nothing is there"),
+        (0x0700_0000, "nothing is there"),
+        (0x0800_0000, "a device holds no instructions"),
         (0x4010_0000, "nothing is there"),
     ],
 )
