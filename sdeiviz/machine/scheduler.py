@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 DEFAULT_QUANTUM: Final = 20_000
 """Instructions: short against a tick of a timer, long against the cost of a switch."""
+SHORTEST_QUANTUM: Final = 100
+"""A turn ends a load-exclusive's watch, and nobody would ever get through a loop around one."""
 FOREVER: Final = (1 << 63) - 1
 
 

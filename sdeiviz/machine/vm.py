@@ -31,7 +31,7 @@ from sdeiviz.machine.gicv2 import Gic2
 from sdeiviz.machine.gicv3 import Gic3
 from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
 from sdeiviz.machine.oneshot import OneShotTimer
-from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, Scheduler
+from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM, Scheduler
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
@@ -168,8 +168,8 @@ class VirtualMachine:
             raise Error(f"no GICv{gic}: choose 2 or 3")
         if not 1 <= vcpus <= _GICS[gic]:
             raise Error(f"a machine with a GICv{gic} has 1 to {_GICS[gic]} vCPUs, not {vcpus}")
-        if quantum < 1:
-            raise Error(f"a turn of {quantum} instructions: want one or more")
+        if quantum < SHORTEST_QUANTUM:
+            raise Error(f"a turn of {quantum} instructions: want {SHORTEST_QUANTUM} or more")
         self.profile = find_profile(profile) if isinstance(profile, str) else profile
         self.memory = GuestMemory(memory)
         if not isinstance(image, Image):
@@ -453,6 +453,7 @@ class VirtualMachine:
         self.current.enter()
 
     def reset_sdei(self) -> None:
+        """Reset every vCPU's SDEI state."""
         for vcpu in self.vcpus:
             self.dispatcher.reset_vcpu(vcpu)
 

@@ -44,7 +44,7 @@ MISTAKES = {
     "more vCPUs than there are": (make(vcpus=33, gic=3), "1 to 32 vCPUs, not 33"),
     "no vCPU": (make(vcpus=0), "1 to 8 vCPUs, not 0"),
     "no such GIC": (make(gic=4), "no GICv4"),
-    "no turn": (make(quantum=0), "a turn of 0 instructions"),
+    "too short turns": (make(quantum=99), "a turn of 99 instructions: want 100"),
     "a device tree outside RAM": (make(dtb=0x1000), "no device tree at 0x1000"),
     "a device tree at an odd place": (make(dtb=0x4000_0004), "multiple of 8"),
     "a device tree in the image": (make(dtb=0x4008_0000), "the image has 0x40080000 there"),

@@ -1,0 +1,220 @@
+"""Several vCPUs: power, turns, shared memory, and one trace whichever way they are run."""
+
+import pytest
+
+from sdeiviz.machine import StopReason
+from sdeiviz.trace import PowerChanged, WaitForInterrupt
+from tests.machine.guest import DATA, guest
+from tests.machine.machines import SMP, WAYS, run
+
+COUNTERS = (
+    SMP
+    + """
+    // Every vCPU adds 1 to a shared word 100 times, then counts itself as done.
+    .rept 7
+    next = next + 1
+    cpu_on next, work
+    .endr
+    mov x0, #0
+work:
+    ldr x1, =DATA
+    mov x2, #100
+again:
+    ldxr x3, [x1]
+    add x3, x3, #1
+    stxr w4, x3, [x1]
+    cbnz w4, again
+    subs x2, x2, #1
+    b.ne again
+    add x5, x1, #8
+one_more:
+    ldaxr x3, [x5]
+    add x3, x3, #1
+    stlxr w4, x3, [x5]
+    cbnz w4, one_more
+    cbz x0, first
+    call 0x84000002
+first:
+    ldr x3, [x5]
+    cmp x3, #8
+    b.ne first
+    off
+""".replace("    .rept 7", "    next = 0\n    .rept 7")
+)
+
+
+def word(vm: object, at: int) -> int:
+    return int.from_bytes(vm.memory[at : at + 8], "little")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("quantum", [100, 333, 20_000])
+def test_eight_vcpus_count_together(quantum: int) -> None:
+    vm = guest(COUNTERS).vm(vcpus=8, quantum=quantum)
+    assert vm.run(10_000_000).reason is StopReason.POWER_OFF
+    assert (word(vm, DATA), word(vm, DATA + 8)) == (800, 8)
+    power = [(event.vcpu, event.on) for event in vm.trace if isinstance(event, PowerChanged)]
+    assert sorted(power) == sorted((n, on) for n in range(1, 8) for on in (True, False))
+
+
+@pytest.mark.parametrize("way", WAYS[1:])
+def test_one_trace(way: str) -> None:
+    options = {"vcpus": 8, "quantum": 137}
+    assert run(guest(COUNTERS), way, **options) == run(guest(COUNTERS), "native", **options)
+
+
+def test_turns_go_round_and_end_exactly() -> None:
+    made = guest(SMP + "cpu_on 1, spin\n cpu_on 2, spin\nspin: b spin")
+    vm = made.vm(vcpus=3, quantum=100)
+    turns = []
+    for _ in range(650):
+        before = vm.current.number
+        vm.run(1)
+        if vm.current.number != before:
+            turns.append((vm.index, vm.current.number))
+    assert turns == [(100, 1), (200, 2), (300, 0), (400, 1), (500, 2), (600, 0)]
+
+
+def test_a_vcpu_starts_where_cpu_on_says() -> None:
+    made = guest(SMP + "cpu_on 1, second\n here: b here\n second: b second")
+    vm = made.vm(vcpus=2, quantum=100)
+    vm.run(110)
+    vcpu = vm.vcpus[1]
+    assert (vcpu.pc, vcpu.x[0], list(vcpu.x[1:31])) == (made["second"], 1, [0] * 30)
+    assert (vcpu.pstate, vcpu.core["vbar_el1"], vcpu.sdei.masked) == (0x3C5, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        ((0, 0x4008_0000, 0), -4),  # it is on
+        ((1, 0x4008_0000, 0), 0),
+        ((2, 0x4008_0000, 0), -2),  # there is none
+        ((1 << 8, 0x4008_0000, 0), -2),
+        ((1, 0x4008_0002, 0), -9),  # between two instructions
+        ((1, 0x1000, 0), -9),  # no RAM
+    ],
+)
+def test_answers_of_cpu_on(arguments: tuple[int, int, int], answer: int) -> None:
+    vm = guest("ldr x0, =0xc4000003\n hvc #0\n here: b here").vm(vcpus=2)
+    vm.vcpus[0].x[1:4] = memoryview(b"".join(n.to_bytes(8, "little") for n in arguments)).cast("Q")
+    vm.run(3)
+    assert vm.vcpus[0].x[0] == answer & (1 << 64) - 1
+
+
+def test_affinity_info_follows_cpu_on_and_cpu_off() -> None:
+    ask = "mov x1, #1\n mov x2, #0\n call 0xc4000004\n"
+    made = guest(
+        SMP
+        + f"""
+        {ask} mov x20, x0
+        cpu_on 1, second
+        {ask} mov x21, x0
+        ldr x3, =DATA
+    wait: ldr x4, [x3]
+        cbz x4, wait
+        {ask} mov x22, x0
+        mov x1, #0
+        mov x2, #3          // the whole machine
+        call 0x84000004
+        mov x23, x0
+        mov x1, #9
+        mov x2, #0
+        call 0x84000004
+        off
+    second:
+        mov x1, #1
+        ldr x3, =DATA
+        str x1, [x3]
+        call 0x84000002
+    """
+    )
+    vm = made.vm(vcpus=2, quantum=100)
+    assert vm.run(10_000).reason is StopReason.POWER_OFF
+    x = vm.vcpus[0].x
+    assert list(x[20:24]) == [1, 0, 1, 0]  # off, on, off; some core is on
+
+
+def test_when_the_last_vcpu_is_off_the_machine_stops() -> None:
+    vm = guest("call 0x84000002").vm(vcpus=2)
+    stop = vm.run(1000)
+    assert (stop.reason, stop.detail) == (StopReason.WFI, "every vCPU is switched off")
+    assert vm.inject_event(0) == -2  # nobody registered; and nothing wakes it
+    assert vm.run(1000) == stop
+
+
+def test_a_wait_passes_the_turn_on_at_once() -> None:
+    made = guest(SMP + "cpu_on 1, second\n wfi\n b .\n second: nop\n nop\n off")
+    vm = made.vm(vcpus=2)
+    assert vm.run(1000).reason is StopReason.POWER_OFF
+    (wait,) = [event for event in vm.trace if isinstance(event, WaitForInterrupt)]
+    assert vm.index == wait.index + 4  # nop, nop, ldr, hvc
+
+
+def test_code_that_another_vcpu_writes_is_seen_after_its_ic() -> None:
+    made = guest(
+        SMP
+        + """
+        ldr x20, =DATA
+        cpu_on 1, second
+    first_wait: ldr x4, [x20]       // until the second has run `code` once
+        cbz x4, first_wait
+        adr x5, code
+        ldr w6, =0x52800540         // mov w0, #42
+        str w6, [x5]
+        dc cvau, x5
+        dsb ish
+        ic ivau, x5
+        dsb ish
+        isb
+        mov x7, #2
+        str x7, [x20]
+        here: b here
+    second:
+        ldr x20, =DATA
+        bl code
+        mov x21, x0
+        mov x4, #1
+        str x4, [x20]
+    second_wait: ldr x4, [x20]
+        cmp x4, #2
+        b.ne second_wait
+        isb
+        bl code
+        mov x22, x0
+        off
+    code: mov w0, #7
+        ret
+    """
+    )
+    for quantum in (100, 250, 20_000):
+        vm = made.vm(vcpus=2, quantum=quantum)
+        assert vm.run(200_000).reason is StopReason.POWER_OFF
+        assert list(vm.vcpus[1].x[21:23]) == [7, 42]
+
+
+@pytest.mark.parametrize("powerdown", [False, True])
+def test_cpu_suspend_ends_with_an_interrupt(powerdown: bool) -> None:
+    made = guest(
+        SMP
+        + f"""
+        gic_on
+        enable 27
+        mov x0, #100
+        msr cntv_tval_el0, x0
+        mov x0, #1
+        msr cntv_ctl_el0, x0
+        mov x1, #{int(powerdown) << 16}
+        ldr x2, =resumed
+        mov x3, #77
+        call 0xc4000001
+        mov x20, #1
+        off
+    resumed:
+        mov x20, x0
+        off
+    """
+    )
+    vm = made.vm()
+    assert vm.run(1000).reason is StopReason.POWER_OFF
+    assert vm.vcpus[0].x[20] == (77 if powerdown else 1)
+    assert vm.time > 1600 > vm.index  # 100 ticks of 16 ns were skipped
