@@ -14,7 +14,6 @@ from sdeiviz.machine import uart
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei.delivery import HostHang
-from sdeiviz.sdei.events import VcpuSdei
 from sdeiviz.trace import (
     AT,
     ExceptionTaken,
@@ -44,12 +43,15 @@ class Vcpu:
 
     emit: Callable[[Record], object]
     """Takes records for the trace; set with `VirtualMachine.trace`."""
+    sctlr_el1: int
+    vbar_el1: int
 
     def __init__(self, vm: "VirtualMachine", number: int, clock: str | None) -> None:
         self.vm = vm
         self.number = number
         self.mpidr = number
-        self.sdei = VcpuSdei()
+        self.sdei = vm.dispatcher.new_vcpu()
+        self.features = pstate.PeFeatures()
         self.core = Core(vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock)
         self.where, self.go_to = self.core.where, self.core.go_to
         self.x = self.core.x

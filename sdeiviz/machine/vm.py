@@ -32,7 +32,6 @@ from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
 from sdeiviz.sdei import Dispatcher, Profile
 from sdeiviz.sdei import profile as find_profile
-from sdeiviz.sdei.events import SdeiVcpu
 from sdeiviz.trace import (
     AT,
     Console,
@@ -48,8 +47,6 @@ from sdeiviz.trace import (
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
 FOREVER: Final = (1 << 63) - 1
-AFFINITY: Final = 0xFF_00FF_FFFF
-"""Aff3 and Aff2-0 of MPIDR_EL1; a guest may pass the register as it reads it."""
 
 
 class StopReason(StrEnum):
@@ -153,9 +150,10 @@ class VirtualMachine:
         self.stage2 = Stage2(self.memory)
         self.uart = Pl011()
         trace = Trace() if trace is None else trace
-        self.dispatcher = Dispatcher(self.profile, trace.extend, self._find_vcpu)
+        self.vcpus: list[Vcpu] = []
+        self.dispatcher = Dispatcher(self.profile, trace.extend, self.vcpus)
         self.hypercalls = Hypercalls(self.dispatcher)
-        self.vcpus = tuple(Vcpu(self, n, clock) for n in range(vcpus))
+        self.vcpus.extend(Vcpu(self, n, clock) for n in range(vcpus))
         self._index_word = self.vcpus[0].core.index_word
         self.trace = trace
         self.stopped: Stop | None = None
@@ -206,10 +204,6 @@ class VirtualMachine:
     def leaving(self) -> bool:
         """Whether the guest will not be entered again, or not before a reset."""
         return self.stopped is not None or self._reset_requested
-
-    def _find_vcpu(self, mpidr: int) -> SdeiVcpu | None:
-        affinity = mpidr & AFFINITY
-        return next((vcpu for vcpu in self.vcpus if vcpu.mpidr == affinity), None)
 
     @property
     def trace(self) -> TraceSink:
@@ -367,8 +361,8 @@ class VirtualMachine:
         self.emit(vcpu, SystemReset)
         self._clear_memory()
         self._load_image()
+        self.dispatcher.reset_system()
         for vcpu in self.vcpus:
-            self.dispatcher.reset_vcpu(vcpu)
             vcpu.reset(self.image.entry, 0)
             vcpu.core.flush_code()
             vcpu.enter()
