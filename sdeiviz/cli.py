@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import sys
+import textwrap
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -278,24 +279,33 @@ def _trace(options: argparse.Namespace) -> int:
 
 
 def _profiles(options: argparse.Namespace) -> int:
-    from sdeiviz.sdei.profiles import KNOBS, PROFILES
+    from sdeiviz.sdei.profiles import KNOBS, PROFILES, word
 
-    names = list(PROFILES)
-    rows = [["knob", *names, "source"]]
-    for name, knob in KNOBS.items():
-        values = [getattr(PROFILES[profile], name) for profile in names]
-        shown = [("off", "on")[v] if isinstance(v, bool) else f"{v:#x}" for v in values]
-        rows.append([name, *shown, knob.metadata["source"]])
+    rows = [["knob", *PROFILES]]
+    rows += [[name, *(word(getattr(p, name)) for p in PROFILES.values())] for name in KNOBS]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row, meaning in zip(
-        rows, ["", *(knob.metadata["meaning"] for knob in KNOBS.values())], strict=True
-    ):
-        print(
-            "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        )
-        if meaning:
-            print(f"    {meaning}")
+    lines = [
+        "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    print(lines[0])
+    for line, knob in zip(lines[1:], KNOBS.values(), strict=True):
+        print(line)
+        meaning = f"{knob.metadata['meaning']} [{knob.metadata['source']}]"
+        for part in textwrap.wrap(meaning, 96):
+            print(f"    {part}")
+    print("\nplatform_events; event 0, private and normal, is everywhere")
+    for profile in PROFILES.values():
+        print(f"  {profile.name}")
+        for event in profile.platform_events:
+            kind = f"{'shared' if event.shared else 'private'}, {_priority(event.critical)}"
+            behind = "" if event.interrupt is None else f", INTID {event.interrupt}"
+            print(f"    {word(event.number)}  {kind}{behind}")
     return EXIT_OK
+
+
+def _priority(critical: bool) -> str:
+    return "critical" if critical else "normal"
 
 
 def _selfcheck(options: argparse.Namespace) -> int:

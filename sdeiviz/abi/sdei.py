@@ -14,7 +14,19 @@ ASYNC_PF_EVENT: Final = 1
 CONTEXT_REGISTERS: Final = 18
 """x0-x17 are saved at delivery and readable with EVENT_CONTEXT (DEN0054C 5.1.4)."""
 
+REGISTER_RM_PE: Final = 1 << 0
+"""EVENT_REGISTER flag: deliver a shared event to the PE in x5 only (DEN0054C 5.1.2)."""
 REGISTER_RELATIVE_MODE: Final = 1 << 1
+"""EVENT_REGISTER flag: the entry is an offset from VBAR_ELc (DEN0054C 5.1.2)."""
+AFFINITY: Final = 0xFF_00FF_FFFF
+"""Where an affinity argument, like MPIDR_EL1, has Aff3 to Aff0; its other bits must be zero."""
+
+PPIS: Final = (range(16, 32), range(1056, 1120))
+"""Interrupts each PE has of its own, whose bound events are private; the second range is that of
+GICv3.1 (DEN0054C 5.1.14)."""
+SPIS: Final = (range(32, 1020), range(4096, 5120))
+"""Interrupts shared by all PEs, whose bound events are shared."""
+
 VENDOR_KVM: Final = 0x564B_CAA9
 """Vendor word that v7 patch 16 reports: ARM_SMCCC_VENDOR_HYP_UID_KVM_REG_2."""
 
@@ -101,11 +113,28 @@ class Info(IntEnum):
     ROUTING_AFFINITY = 4
 
 
+class RoutingMode(IntEnum):
+    """Which PEs may handle a shared event (DEN0054C 5.1.11)."""
+
+    RM_ANY = 0
+    RM_PE = 1
+
+
 class Feature(IntEnum):
     """What FEATURES can be asked (DEN0054C 5.1.17)."""
 
     BIND_SLOTS = 0
     RELATIVE_MODE = 1
+
+
+def is_ppi(intid: int) -> bool:
+    """Tell whether an interrupt number is that of a private peripheral interrupt."""
+    return any(intid in numbers for numbers in PPIS)
+
+
+def is_spi(intid: int) -> bool:
+    """Tell whether an interrupt number is that of a shared peripheral interrupt."""
+    return any(intid in numbers for numbers in SPIS)
 
 
 def call_of(function: int) -> Call | None:

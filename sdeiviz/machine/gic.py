@@ -79,6 +79,8 @@ class Bank:
         self.active = 0
         self.group = group
         """Set: group 1."""
+        self.owned = 0
+        """Not the guest's: taken by whoever delivers them as events."""
         self.priority = bytearray(interrupts.stop)
 
     @property
@@ -219,28 +221,32 @@ class Gic:
 
     # -- for an owner of interrupts (DEN0054C 6.3)
 
-    def take(self, intid: int) -> None:
-        """Keep a PPI (on every PE) or SPI from the guest. What is pending stays so, untold."""
-        self._wired(intid, 0)
-        self._owned |= 1 << intid
+    def take(self, intid: int, pe: int | None = None) -> None:
+        """Keep a PPI (on every PE if none is named) or SPI from the guest; pending stays so."""
+        self._wired(intid, pe or 0)
+        for bank in self._named_banks(intid, pe):
+            bank.owned |= 1 << intid
         self._update(self._pes)
 
-    def give_back(self, intid: int) -> None:
+    def give_back(self, intid: int, pe: int | None = None) -> None:
         """Let the guest have it again: disabled, inactive, in the group it was reset to."""
-        for bank in self._banks(intid):
+        for bank in self._named_banks(intid, pe):
             keep = ~(1 << intid)
             bank.enabled &= keep
             bank.latch &= keep
             bank.active &= keep
+            bank.owned &= keep
             bank.group = bank.group & keep | self.reset_group << intid
-        self._owned &= ~(1 << intid)
         if intid in SHARED:
             self._route((intid,))
         self._update(self._pes)
 
-    def is_owned(self, intid: int) -> bool:
+    def _named_banks(self, intid: int, pe: int | None) -> Iterable[Bank]:
+        return self._banks(intid) if pe is None else (self._bank(intid, pe),)
+
+    def is_owned(self, intid: int, pe: int = 0) -> bool:
         """Tell whether it was taken."""
-        return bool(self._owned >> intid & 1)
+        return bool(self._bank(intid, pe).owned >> intid & 1)
 
     def is_pending(self, intid: int, pe: int = 0) -> bool:
         """Tell whether it is pending, active or not."""
@@ -248,8 +254,7 @@ class Gic:
 
     def is_active(self, intid: int, pe: int | None = None) -> bool:
         """Tell whether it is active, on any PE if none is named."""
-        banks = self._banks(intid) if pe is None else [self._bank(intid, pe)]
-        return any(bank.active >> intid & 1 for bank in banks)
+        return any(bank.active >> intid & 1 for bank in self._named_banks(intid, pe))
 
     def acknowledge(self, intid: int, pe: int = 0) -> None:
         """Make it active; an edge is used up."""
@@ -268,7 +273,7 @@ class Gic:
     def clear_pending(self, intid: int, pe: int | None = None) -> None:
         """Forget an edge, on every PE if none is named; a level stays while its line is high."""
         self._wired(intid, pe or 0)
-        for bank in self._banks(intid) if pe is None else [self._bank(intid, pe)]:
+        for bank in self._named_banks(intid, pe):
             bank.latch &= ~(1 << intid)
         self._update(self._pes)
 
@@ -290,7 +295,7 @@ class Gic:
             | bank.pending
             | bank.line
             | bank.active
-            | self._owned
+            | bank.owned
         )
         return [
             Interrupt(
@@ -304,7 +309,7 @@ class Gic:
                 priority=bank.priority[n],
                 group=bank.group >> n & 1,
                 targets=tuple(self._targets(n)) if pe is None else (pe,),
-                owned=self.is_owned(n),
+                owned=bool(bank.owned >> n & 1),
             )
             for n in interrupts
             if differs >> n & 1 or bank.priority[n] or self._routes[n]
@@ -318,7 +323,6 @@ class Gic:
             bank.load(self._new_bank(PRIVATE).save() | {"line": bank.line})
         self._shared.load(self._new_bank(SHARED).save() | {"line": self._shared.line})
         self._groups = 0
-        self._owned = 0
         self._routes = [0] * INTIDS
         self._cpus = [CpuInterface(self.irq_groups) for _ in self._pes]
         self._refresh()
@@ -327,7 +331,6 @@ class Gic:
         """Return the controller's whole state as plain values."""
         return {
             "groups": self._groups,
-            "owned": self._owned,
             "routes": list(self._routes),
             "private": [bank.save() for bank in self._private],
             "shared": self._shared.save(),
@@ -339,7 +342,7 @@ class Gic:
 
         IRQ lines that differ are told; owned interrupts are not, their owner has a state too.
         """
-        self._groups, self._owned = state["groups"], state["owned"]
+        self._groups = state["groups"]
         self._routes = list(state["routes"])
         for bank, saved in zip(self._private, state["private"], strict=True):
             bank.load(saved)
@@ -392,11 +395,11 @@ class Gic:
                 self._routed[pe] |= 1 << intid
 
     def _awaits_owner(self, bank: Bank, bit: int) -> bool:
-        return bool(self._owned & bank.pending & ~bank.active & bit)
+        return bool(bank.owned & bank.pending & ~bank.active & bit)
 
     def _changed(self, intid: int, pe: int, awaited: bool = True) -> None:
         """Tell whom it concerns that an interrupt changed; `awaited`: its owner knew already."""
-        if self.is_owned(intid):
+        if self.is_owned(intid, pe):
             bank = self._bank(intid, pe)
             if not awaited and self._awaits_owner(bank, 1 << intid) and self.on_owned_pending:
                 self.on_owned_pending(intid, pe if intid in PRIVATE else 0)
@@ -434,9 +437,9 @@ class Gic:
     def _find_highest(self, pe: int) -> int:
         """Return the forwarded interrupt with the highest priority, then the lowest INTID."""
         private, shared = self._private[pe], self._shared
-        waiting = private.pending & private.enabled & ~private.active
-        waiting |= shared.pending & shared.enabled & ~shared.active & self._routed[pe]
-        waiting &= ~self._owned
+        waiting = private.pending & private.enabled & ~private.active & ~private.owned
+        spis = shared.pending & shared.enabled & ~shared.active & ~shared.owned
+        waiting |= spis & self._routed[pe]
         if not waiting:
             return SPURIOUS
         groups = self._groups & self._cpus[pe].groups
@@ -468,7 +471,7 @@ class Gic:
 
     def _deactivate(self, intid: int, pe: int) -> None:
         """Make an interrupt inactive; the caller updates this PE."""
-        if intid < INTIDS and not self.is_owned(intid):
+        if intid < INTIDS and not self.is_owned(intid, pe):
             self._bank(intid, pe).active &= ~(1 << intid)
             self._update(other for other in self._reached(intid, pe) if other != pe)
 
@@ -482,12 +485,12 @@ class Gic:
         bank = self._bank(first, pe)
         if 0x400 <= offset < 0x800:
             priorities = bank.priority[first : first + size]
-            visible = (0 if self.is_owned(first + n) else p for n, p in enumerate(priorities))
+            visible = (0 if self.is_owned(first + n, pe) else p for n, p in enumerate(priorities))
             return int.from_bytes(visible, "little")
         if size != 4:
             return 0
         if offset >= 0xC00:
-            edges = (bank.edge & ~self._owned) >> first & 0xFFFF
+            edges = (bank.edge & ~bank.owned) >> first & 0xFFFF
             return sum(2 << 2 * n for n in bits(edges))
         match offset >> 7:
             case Block.IGROUPR:
@@ -498,7 +501,7 @@ class Gic:
                 value = bank.pending
             case _:
                 value = bank.active
-        return (value & ~self._owned) >> first & MASK32
+        return (value & ~bank.owned) >> first & MASK32
 
     def _write_interrupts(self, pe: int, offset: int, size: int, value: int, served: range) -> None:
         """Write one of them."""
@@ -508,16 +511,16 @@ class Gic:
         bank = self._bank(first, pe)
         if 0x400 <= offset < 0x800:
             for n, priority in enumerate(value.to_bytes(size, "little"), first):
-                if not self.is_owned(n):
+                if not self.is_owned(n, pe):
                     bank.priority[n] = priority & _PRIORITY
         elif size != 4:
             return
         elif offset >= 0xC00:
-            configured = 0xFFFF << first & ~self._owned & ~_SGIS
+            configured = 0xFFFF << first & ~bank.owned & ~_SGIS
             edges = sum(1 << n for n in range(16) if value >> 2 * n & 2)
             bank.edge = bank.edge & ~configured | edges << first & configured
         else:
-            self._write_bits(bank, offset >> 7, MASK32 << first & ~self._owned, value << first)
+            self._write_bits(bank, offset >> 7, MASK32 << first & ~bank.owned, value << first)
         self._update((pe,) if first in PRIVATE else self._pes)
 
     def _write_bits(self, bank: Bank, block: int, field: int, value: int) -> None:

@@ -163,7 +163,7 @@ class Gic2(Gic):
         return self._pes if len(self._pes) == 1 else bits(self._routes[intid])
 
     def _target_byte(self, intid: int, pe: int) -> int:
-        if len(self._pes) == 1 or self.is_owned(intid):
+        if len(self._pes) == 1 or self.is_owned(intid, pe):
             return 0
         return 1 << pe if intid < 32 else self._routes[intid]
 

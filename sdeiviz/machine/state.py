@@ -25,6 +25,7 @@ class VmState:
     idle: int
     deadline: int | None
     uart: dict[str, Any]
+    sdei: dict[str, Any]
     has_run: bool
     std_bitmap: int
     stopped: Any
@@ -53,6 +54,7 @@ def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
         idle=vm.idle,
         deadline=vm.deadline,
         uart=vm.uart.save(),
+        sdei=vm.dispatcher.save(),
         has_run=vm.hypercalls.filter.has_run,
         std_bitmap=vm.hypercalls.filter.std_bitmap,
         stopped=vm.stopped,
@@ -70,6 +72,7 @@ def load(vm: "VirtualMachine", state: VmState) -> None:
     vm.hypercalls.filter.has_run = state.has_run
     vm.hypercalls.filter.std_bitmap = state.std_bitmap
     vm.stopped = state.stopped
+    vm.dispatcher.load(state.sdei)
     for vcpu, saved in zip(vm.vcpus, state.vcpus, strict=True):
         vcpu.load(saved)
         vcpu.core.flush_code()

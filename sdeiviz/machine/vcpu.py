@@ -22,7 +22,6 @@ from sdeiviz.machine.gicv3 import Gic3
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei.delivery import HostHang
-from sdeiviz.sdei.events import VcpuSdei
 from sdeiviz.trace import (
     AT,
     ExceptionTaken,
@@ -56,12 +55,15 @@ class Vcpu:
 
     emit: Callable[[Record], object]
     """Takes records for the trace; set with `VirtualMachine.trace`."""
+    sctlr_el1: int
+    vbar_el1: int
 
     def __init__(self, vm: "VirtualMachine", number: int, affinity: int, clock: str | None) -> None:
         self.vm = vm
         self.number = number
         self.mpidr = affinity
-        self.sdei = VcpuSdei()
+        self.sdei = vm.dispatcher.new_vcpu()
+        self.features = pstate.PeFeatures()
         self.on = False
         """Whether PSCI has it switched on."""
         self.waiting = False
@@ -156,7 +158,7 @@ class Vcpu:
         vm, sdei, number = self.vm, self.sdei, self.number
         index, pc, x = core.index_word, core.pc_word, core.x
         w0, x0_to_x5 = x[:1].cast("B").cast("I"), x[:6]
-        write_x0_to_x3 = partial(struct.Struct("=4Q").pack_into, x[:4], 0)
+        self._answer = answer = _answer_writer(x, only_x0=vm.profile.preserve_x1_to_x3)
         routes = vm.hypercalls.routes
 
         def hypercall() -> None:
@@ -172,7 +174,7 @@ class Vcpu:
                 if result is not None:
                     if result < 0:
                         result &= MASK64
-                    write_x0_to_x3(result, 0, 0, 0)
+                    answer(result)
                     emit(("answer", result))
                 if sdei.requested:
                     self._deliver()
@@ -243,7 +245,8 @@ class Vcpu:
         if self._resume:
             (entry, x0), self._resume = self._resume, None
             self.reset(entry, x0)
-            self.vm.dispatcher.set_mask(self, True)  # also after a powerdown (DEN0054C 6.5)
+            self.vm.stamp()
+            self.vm.dispatcher.set_mask(self, True)  # its events stay registered (DEN0054C 6.5)
 
     def power_on(self, entry: int, x0: int) -> None:
         """PSCI CPU_ON: start at an entry as after a reset."""
@@ -255,18 +258,27 @@ class Vcpu:
     def power_off(self) -> None:
         """PSCI CPU_OFF. Handlers that run are completed first (DEN0054C 6.5)."""
         self.vm.emit(self, PowerChanged, False, 0)
-        self.vm.dispatcher.set_mask(self, True)
+        self.vm.dispatcher.complete_all(self, "CPU_OFF")
         self.on = False
         self.core.stop()
 
     def _secure_call(self) -> None:
-        """SMC: there is no firmware below this hypervisor, so nobody answers."""
+        """SMC: for a client of SDEI the same as HVC, else nobody answers (DEN0054C 3.4)."""
         pc = self.core.pc
         self.core.retire()
         function = self.x[0] & MASK32
         self.vm.emit(self, Hypercall, "SMC", pc, function, tuple(self.x[1:6]))
-        self.x[0] = MASK64
-        self.vm.emit(self, HypercallResult, function, MASK64)
+        result: int | None = MASK64
+        if self.vm.profile.smc_conduit:
+            handler = self.vm.hypercalls.routes.get(function)
+            result = handler(self) if handler else NOT_SUPPORTED
+        if result is not None:
+            result &= MASK64
+            if self.vm.profile.smc_conduit:
+                self._answer(result)
+            else:
+                self.x[0] = result
+            self.vm.emit(self, HypercallResult, function, result)
 
     def _system_register(self, syndrome: int) -> None:
         """MRS, MSR or SYS that traps: the PMU counts virtual cycles, debug registers are zero."""
@@ -466,6 +478,14 @@ class Vcpu:
         self.core.allow_el0_pmu(self.pmu.user_enable)
         self._last_exception = tuple(state["last_exception"])
         self.on, self.waiting, self._resume = state["power"]
+
+
+def _answer_writer(x: "memoryview[int]", *, only_x0: bool) -> Callable[[int], None]:
+    """Return what writes a call's result to x0 and, unless the profile keeps them, 0 to x1-x3."""
+    if only_x0:
+        return partial(x.__setitem__, 0)
+    write = partial(struct.Struct("=4Q").pack_into, x[:4], 0)
+    return lambda result: write(result, 0, 0, 0)
 
 
 def _general(number: int) -> property:

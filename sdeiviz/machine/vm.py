@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from sdeiviz.abi import esr, pstate
+from sdeiviz.abi.sdei import AFFINITY
 from sdeiviz.abi.smccc import MASK64
 from sdeiviz.cpu import CoreError, End
 from sdeiviz.cpu.registers import HCR_TID3, HCR_TPU, HCR_TTLB
@@ -29,6 +30,7 @@ from sdeiviz.machine.bus import Bus, connect
 from sdeiviz.machine.devicetree import Platform, device_tree
 from sdeiviz.machine.gicv2 import Gic2
 from sdeiviz.machine.gicv3 import Gic3
+from sdeiviz.machine.interrupts import OwnedInterrupts, is_private
 from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
 from sdeiviz.machine.oneshot import OneShotTimer
 from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM, Scheduler
@@ -53,8 +55,6 @@ from sdeiviz.trace import (
 
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
-AFFINITY: Final = 0xFF_00FF_FFFF
-"""Aff3 and Aff2-0 of MPIDR_EL1; a guest may pass the register as it reads it."""
 _GICS: Final = {2: 8, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
@@ -188,7 +188,9 @@ class VirtualMachine:
         self.traps = _SEVERAL_VCPUS * (vcpus > 1) | _GIC3 * (gic == 3)
         trace = Trace() if trace is None else trace
         self.vcpus: list[Vcpu] = []
-        self.dispatcher = Dispatcher(self.profile, trace.extend, self.find_vcpu)
+        self.dispatcher = Dispatcher(
+            self.profile, trace.extend, self.vcpus, OwnedInterrupts(self.gic)
+        )
         self.hypercalls = Hypercalls(self.dispatcher)
         for number, affinity in enumerate(affinities):
             self.vcpus.append(Vcpu(self, number, affinity, clock))
@@ -197,6 +199,7 @@ class VirtualMachine:
         self.scheduler = Scheduler(self, quantum)
         connect(self)
         self.gic.on_irq_change = self._irq_changed
+        self.gic.on_owned_pending = self._owned_pending
         self.one_shot.on_line = self.gic.set_line
         self.device_tree = device_tree(self._platform(affinities, gic))
         self.dtb = self._place_device_tree(dtb)
@@ -214,6 +217,10 @@ class VirtualMachine:
         self.memory.on_write = self._written_by_host
         self._load_image()
         self._start()
+
+    def _owned_pending(self, intid: int, pe: int) -> None:
+        self.stamp()
+        self.dispatcher.interrupt_pending(intid, pe if is_private(intid) else None)
 
     def _irq_changed(self, pe: int, level: bool) -> None:
         self.vcpus[pe].core.irq = level
@@ -297,6 +304,10 @@ class VirtualMachine:
     def emit(self, vcpu: Vcpu, event: type[TraceEvent], *fields: Any) -> None:
         """Add an event to the trace."""
         self.trace.extend((AT, self.index, self.time, event.__name__, vcpu.number, *fields))
+
+    def stamp(self) -> None:
+        """Date what the dispatcher adds to the trace next."""
+        self.trace.extend((AT, self.index, self.time))
 
     # -- running
 
@@ -392,6 +403,7 @@ class VirtualMachine:
 
     def power_off(self, vcpu: Vcpu) -> None:
         """PSCI SYSTEM_OFF; nobody gets an answer."""
+        self.dispatcher.complete_all(vcpu, "SYSTEM_OFF")
         self._stop(vcpu, StopReason.POWER_OFF, "the guest switched the machine off")
 
     def halt(self) -> None:
@@ -429,6 +441,7 @@ class VirtualMachine:
 
     def request_reset(self, vcpu: Vcpu) -> None:
         """PSCI SYSTEM_RESET: done once the core has stopped."""
+        self.dispatcher.complete_all(vcpu, "SYSTEM_RESET")
         self._reset_requested = True
         vcpu.core.stop()
 
@@ -446,16 +459,11 @@ class VirtualMachine:
         self.one_shot.reset()
         for vcpu in self.vcpus:
             vcpu.core.flush_code()
-        self.reset_sdei()
+        self.dispatcher.reset_system()
         self._start()
         self.scheduler.reset()
         self.timers_changed()
         self.current.enter()
-
-    def reset_sdei(self) -> None:
-        """Reset every vCPU's SDEI state."""
-        for vcpu in self.vcpus:
-            self.dispatcher.reset_vcpu(vcpu)
 
     def _start(self) -> None:
         """Let vCPU 0 begin at the image's entry, and all others be off."""

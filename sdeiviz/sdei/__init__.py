@@ -1,11 +1,13 @@
 """The SDEI dispatcher: events, rules, profiles. Knows registers, but neither a core nor a notebook.
 
 Read in this order: `table` (the rule book), `events` (what a vCPU remembers), `profiles` (the named
-ways of implementing it), `dispatcher` (the calls), `delivery` (raise, deliver, complete).
+ways of implementing it), `slots` (what events there are), `dispatcher` (the calls), `delivery`
+(raise, deliver, complete), `interrupts` (what it needs of an interrupt controller).
 """
 
 from sdeiviz.sdei.dispatcher import Dispatcher
-from sdeiviz.sdei.events import EventContext, EventHandler, SdeiVcpu, VcpuSdei
+from sdeiviz.sdei.events import EventContext, EventDefinition, EventHandler, SdeiVcpu, VcpuSdei
+from sdeiviz.sdei.interrupts import Interrupts
 from sdeiviz.sdei.profiles import PROFILES, Profile, ProfileError, profile
 from sdeiviz.sdei.table import TABLE, Action, State
 
@@ -15,7 +17,9 @@ __all__ = [
     "Action",
     "Dispatcher",
     "EventContext",
+    "EventDefinition",
     "EventHandler",
+    "Interrupts",
     "Profile",
     "ProfileError",
     "SdeiVcpu",

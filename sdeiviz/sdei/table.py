@@ -2,8 +2,8 @@
 
 A state is the three bits EVENT_STATUS returns (DEN0054C 6.1). Two of the eight combinations never
 occur: enabled without registered, running or not. The rows restate DEN0054C figure 2 and tables 13
-and 14; the KVM series v7 has the same rows without the shared and bound ones (patches 4, 5, 7 and
-11 to 13).
+and 14; the KVM series v7 has the same rows (patches 4, 5, 7 and 11 to 13) without those for shared
+and bound events: `ROUTING_SET`, `RELEASE` and `SHARED_RESET`.
 
 Legality in the dispatcher, the state diagram, the tables in the notebooks and the explanations of a
 refused call are all read from here.
@@ -41,7 +41,14 @@ class Action(StrEnum):
     CONTEXT = "EVENT_CONTEXT"
     COMPLETE = "EVENT_COMPLETE"
     RESET = "PRIVATE_RESET"
+    ROUTING_SET = "EVENT_ROUTING_SET"
+    RELEASE = "INTERRUPT_RELEASE"
+    SHARED_RESET = "SHARED_RESET"
     DELIVER = "delivery"
+
+
+SHARED_ONLY: Final = (Action.ROUTING_SET, Action.RELEASE, Action.SHARED_RESET)
+"""What concerns shared and bound events; the series has neither."""
 
 
 class Cell(NamedTuple):
@@ -77,6 +84,12 @@ def _row(**cells: tuple[Result, State] | Result) -> dict[State, Cell]:
     return row
 
 
+# A reset unregisters what it finds; a running handler finishes first, for which DEN0054C answers
+# DENIED and the series SUCCESS.
+_RESET: Final = _row(
+    U=_OK, R=(_OK, _U), E=(_OK, _U), ER=(_DENIED, _UP), RR=(_DENIED, _UP), UP=_DENIED
+)
+
 TABLE: Final[dict[Action, dict[State, Cell]]] = {
     Action.REGISTER: _row(U=(_OK, _R)),
     Action.ENABLE: _row(R=(_OK, _E), E=_OK, ER=_OK, RR=(_OK, _ER)),
@@ -87,11 +100,12 @@ TABLE: Final[dict[Action, dict[State, Cell]]] = {
     Action.CONTEXT: _row(ER=_OK, RR=_OK, UP=_OK),
     # COMPLETE_AND_RESUME moves states alike.
     Action.COMPLETE: _row(ER=(_OK, _E), RR=(_OK, _R), UP=(_OK, _U)),
-    # A reset unregisters what it finds; a running handler finishes first, for which DEN0054C
-    # answers DENIED and the series SUCCESS.
-    Action.RESET: _row(
-        U=_OK, R=(_OK, _U), E=(_OK, _U), ER=(_DENIED, _UP), RR=(_DENIED, _UP), UP=_DENIED
-    ),
+    Action.RESET: _RESET,
+    # Shared events only.
+    Action.ROUTING_SET: _row(R=_OK),
+    # Bound events only, private ones on every PE: the event itself is gone then.
+    Action.RELEASE: _row(U=_OK),
+    Action.SHARED_RESET: _RESET,
     # Not a call: DENIED here means "stays pending".
     Action.DELIVER: _row(E=(_OK, _ER)),
 }
@@ -118,7 +132,7 @@ enabled.'
     for step, row in TABLE.items():
         cell = row[state]
         if (
-            step is not Action.RESET
+            step not in (Action.RESET, Action.SHARED_RESET)
             and cell.result is not Result.DENIED
             and cell.after in legal
             and cell.after != state

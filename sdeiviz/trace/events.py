@@ -61,15 +61,35 @@ class MaskChanged(NamedTuple):
     masked: bool
 
 
+class InterruptBound(NamedTuple):
+    """INTERRUPT_BIND made an event of an interrupt."""
+
+    index: int
+    time: int
+    vcpu: int
+    intid: int
+    event: int
+
+
+class InterruptReleased(NamedTuple):
+    """INTERRUPT_RELEASE, SHARED_RESET or a reset gave a bound interrupt back to the guest."""
+
+    index: int
+    time: int
+    vcpu: int
+    intid: int
+    event: int
+
+
 class EventRaised(NamedTuple):
-    """An event became pending, by EVENT_SIGNAL or by the host."""
+    """An event became pending."""
 
     index: int
     time: int
     vcpu: int
     event: int
     source: str
-    """"signal" or "inject"."""
+    """"signal" (EVENT_SIGNAL), "inject" (the host), "interrupt" or "platform" (a device)."""
     already_pending: bool
 
 
@@ -101,7 +121,7 @@ class EventDelivered(NamedTuple):
 
 
 class EventCompleted(NamedTuple):
-    """The handler finished and the interrupted context came back."""
+    """The handler finished and the interrupted context came back, unless the PE was powered off."""
 
     index: int
     time: int
@@ -242,6 +262,8 @@ TraceEvent = (
     | HypercallResult
     | HandlerStateChanged
     | MaskChanged
+    | InterruptBound
+    | InterruptReleased
     | EventRaised
     | EventCancelled
     | EventDelivered

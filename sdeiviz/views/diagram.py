@@ -18,7 +18,7 @@ import graphviz
 from sdeiviz.debugger.snapshot import HandlerView, Snapshot
 from sdeiviz.errors import Error
 from sdeiviz.resources import resource
-from sdeiviz.sdei.table import TABLE, Action, State
+from sdeiviz.sdei.table import SHARED_ONLY, TABLE, Action, State
 from sdeiviz.views import markup
 from sdeiviz.views.log import Log, log_of
 
@@ -160,14 +160,17 @@ def text(snapshot: Snapshot) -> str:
 def legality(state: State, profile: str = "kvm-v7") -> str:
     """Return what every action is told in a state, and where it leads, a line each."""
     lines = []
-    for action, row in TABLE.items():
-        cell = row[state]
+    series = profile.startswith("kvm-v7")
+    actions = [action for action in TABLE if not (series and action in SHARED_ONLY)]
+    width = max(map(len, actions))
+    for action in actions:
+        cell = TABLE[action][state]
         waits = action is Action.DELIVER and cell.after is state
         told = "waits" if waits else cell.result.name
-        if action is Action.RESET and profile.startswith("kvm-v7"):
+        if action is Action.RESET and series:
             told = "SUCCESS"  # whatever runs (v7 patch 11)
         leads = f" -> {cell.after.title}" if cell.after is not state else ""
-        lines.append(f"{action.value:<16}  {told}{leads}")
+        lines.append(f"{action.value:<{width}}  {told}{leads}")
     return "\n".join(lines)
 
 
@@ -179,9 +182,9 @@ def rules(profile: str = "kvm-v7") -> list[tuple[str, list[tuple[str, str]]]]:
         for state in states
     }
     table = []
-    for number, action in enumerate(TABLE):
+    for number, (action, _) in enumerate(by_state[State.UNREGISTERED]):
         cells = [(state.title, by_state[state][number][1]) for state in states]
-        table.append((action.value, cells))
+        table.append((action, cells))
     return table
 
 
@@ -242,11 +245,11 @@ def edge_id(before: State, after: State) -> str:
 
 
 def transitions() -> dict[tuple[State, State], list[Action]]:
-    """Return every move between two different states with what causes it."""
+    """Return every move of a private event between two states with what causes it."""
     moves: dict[tuple[State, State], list[Action]] = {}
     for action, row in TABLE.items():
         for state, cell in row.items():
-            if cell.after is not state:
+            if cell.after is not state and action not in SHARED_ONLY:
                 moves.setdefault((state, cell.after), []).append(action)
     return moves
 

@@ -16,7 +16,7 @@ from sdeiviz import Session, VirtualMachine
 from sdeiviz.abi.sdei import FIRST_FUNCTION, Call
 from sdeiviz.guests import Image, load
 from sdeiviz.machine.memory import DEFAULT_SIZE, RAM_BASE
-from sdeiviz.sdei import Dispatcher, VcpuSdei, profile
+from sdeiviz.sdei import Dispatcher, profile
 from tests.benchmarks import guests
 from tests.benchmarks.baseline import bare
 from tests.benchmarks.run import ROOT, Row, seconds
@@ -80,9 +80,11 @@ def free_run(name: str) -> Iterator[Row]:
 def dispatcher() -> Row:
     """Twelve calls of a handler's life, on a vCPU that is nothing but registers."""
     trace: list[Any] = []
-    rules = Dispatcher(profile("kvm-v7"), trace.extend, lambda mpidr: None)
+    vcpus: list[Any] = []
+    rules = Dispatcher(profile("kvm-v7"), trace.extend, vcpus)
     x = memoryview(array("Q", bytes(31 * 8)))
-    vcpu = SimpleNamespace(x=x, number=0, sdei=VcpuSdei())
+    vcpu = SimpleNamespace(x=x, number=0, sdei=rules.new_vcpu())
+    vcpus.append(vcpu)
     life = [
         (FIRST_FUNCTION + call, array("Q", arguments))
         for call, *arguments in (

@@ -379,10 +379,10 @@ def test_signal_succeeds_whenever_registered(guest: Guest, state: str, mask: int
 
 def test_signal_number_is_32_bits_and_the_target_ignored(guest: Guest) -> None:
     guest.bring("R")
-    guest.others[7] = Guest().bring("R").vcpu
+    other = guest.another(7).bring("R")
     assert guest.call(SIGNAL, HIGH, 7) == SUCCESS
     assert guest.pending() == {0}
-    assert not guest.others[7].sdei.pending()
+    assert other.pending() == set()
 
 
 # -- PE_MASK, PE_UNMASK, the resets ----------------------------------------------------------------

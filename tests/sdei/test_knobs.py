@@ -2,7 +2,7 @@
 
 import pytest
 
-from sdeiviz.sdei import PROFILES, Profile
+from sdeiviz.sdei import PROFILES
 from sdeiviz.sdei.delivery import HostHang
 from tests.sdei.vcpu import (
     ARGUMENT,
@@ -44,11 +44,11 @@ def test_which_differences_each_profile_has() -> None:
         "signaled_per_event": False,  # D10
         "reset_clears_state": True,  # D11
     }
-    numbers = {"version": 0x0001_0001, "vendor": 0x564B_CAA9}
-    assert {
-        "kvm-v7": Profile(name="kvm-v7", **numbers, **mended),
-        "kvm-v7-literal": Profile(name="kvm-v7-literal", **numbers, **dict.fromkeys(mended, False)),
-    } == PROFILES
+    for name, switches in (("kvm-v7", mended), ("kvm-v7-literal", dict.fromkeys(mended, False))):
+        profile = PROFILES[name]
+        assert profile.name == name
+        assert (profile.version, profile.vendor) == (0x0001_0001, 0x564B_CAA9)
+        assert {switch: getattr(profile, switch) for switch in switches} == switches
 
 
 class TestD1:
@@ -220,11 +220,10 @@ class TestD4:
 class TestD7:
     """Whether EVENT_SIGNAL looks at the target."""
 
-    def pair(self, **knobs: bool) -> tuple[Guest, Guest]:
-        """Two vCPUs, the second known under two affinity values, one of them with all bits used."""
-        first, second = Guest(**knobs), Guest(**knobs)
-        first.others.update({0: first.vcpu, 1: second.vcpu, 0xFF_00FF_FF01: second.vcpu})
-        return first, second
+    def pair(self, mpidr: int = 1, **knobs: bool) -> tuple[Guest, Guest]:
+        """Two vCPUs of one machine."""
+        first = Guest(**knobs)
+        return first, first.another(mpidr)
 
     @pytest.mark.parametrize("target", [0, 1, 2, 0xFFFF_FFFF_FFFF_FFFF])
     def test_the_caller_whatever_the_target(self, target: int) -> None:
@@ -237,7 +236,7 @@ class TestD7:
 
     @pytest.mark.parametrize("target", [1, 0xFF_00FF_FF01])
     def test_resolved(self, target: int) -> None:
-        first, second = self.pair(signal_resolves_target=True)
+        first, second = self.pair(target, signal_resolves_target=True)
         second.bring("E")
         second.call(PE_UNMASK)
         assert first.call(SIGNAL, 0, target) == SUCCESS
@@ -268,7 +267,7 @@ class TestD7:
         first, _ = self.pair(signal_resolves_target=True)
         first.bring("E")
         assert first.call(SIGNAL, 0, 2) == INVALID
-        assert first.call(SIGNAL, 0, 1 << 63) == INVALID
+        assert first.call(SIGNAL, 0, 1 << 32) == INVALID
         assert first.call(SIGNAL, 1, 0) == INVALID
         assert first.pending() == set()
 

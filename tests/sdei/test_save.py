@@ -38,7 +38,11 @@ def test_what_is_saved() -> None:
     assert guest.sdei.save() == {
         "masked": False,
         "requested": True,
-        "handlers": [(0, 0, False, 0, 0), (1, 7, True, ENTRY + 0x100, ARGUMENT + 1)],
+        "mask_after": 0,
+        "handlers": [
+            (0, 0, False, 0, 0, False),
+            (1, 7, True, ENTRY + 0x100, ARGUMENT + 1, False),
+        ],
         "contexts": [
             (1, PC, PSTATE, (0, 0, 0, 0, 0, *(0xF000_0000_0000_0000 + n for n in range(5, 18))))
         ],

@@ -4,8 +4,10 @@ Nothing here comes from the package's own tables: what the tests expect must not
 """
 
 from array import array
+from copy import copy
 from dataclasses import dataclass, field
 
+from sdeiviz.abi.pstate import PeFeatures
 from sdeiviz.sdei import Dispatcher, Profile, VcpuSdei, profile
 from sdeiviz.trace import AT, Reader, Record, TraceEvent
 
@@ -55,6 +57,9 @@ class FakeVcpu:
     spsr_el1: int = SPSR
     number: int = 0
     mpidr: int = 0x8000_0000
+    sctlr_el1: int = 1 << 23
+    vbar_el1: int = 0xFFFF_8000_0800_0000
+    features: PeFeatures = field(default_factory=PeFeatures)
     sdei: VcpuSdei = field(default_factory=VcpuSdei)
 
     @property
@@ -73,13 +78,22 @@ class Guest:
 
     def __init__(self, rules: str | Profile = "kvm-v7", **knobs: bool | int) -> None:
         self.vcpu = FakeVcpu()
-        self.others: dict[int, FakeVcpu] = {}
+        self.vcpus = [self.vcpu]
         self.trace: list[TraceEvent] = []
         self.profile = (profile(rules) if isinstance(rules, str) else rules).replace(**knobs)
-        self.dispatcher = Dispatcher(self.profile, self._emit, self.others.get)
+        self.dispatcher = Dispatcher(self.profile, self._emit, self.vcpus)
+        self.vcpu.sdei = self.dispatcher.new_vcpu()
 
     def _emit(self, record: Record) -> None:
         self.trace.extend(Reader().read((AT, len(self.trace), 0, *record)))
+
+    def another(self, mpidr: int) -> "Guest":
+        """Return one more PE of the same machine."""
+        guest = copy(self)
+        guest.vcpu = FakeVcpu(number=len(self.vcpus), mpidr=mpidr)
+        guest.vcpu.sdei = self.dispatcher.new_vcpu()
+        self.vcpus.append(guest.vcpu)
+        return guest
 
     @property
     def sdei(self) -> VcpuSdei:
