@@ -2,7 +2,8 @@
 
 Read in this order: `table` (the rule book), `events` (what a vCPU remembers), `profiles` (the named
 ways of implementing it), `slots` (what events there are), `dispatcher` (the calls), `delivery`
-(raise, deliver, complete), `interrupts` (what it needs of an interrupt controller).
+(raise, deliver, complete), `interrupts` (what it needs of an interrupt controller), `registers`
+(how the state of a vCPU migrates under KVM).
 """
 
 from sdeiviz.sdei.dispatcher import Dispatcher

@@ -50,7 +50,7 @@ class Delivery:
 
     def new_vcpu(self) -> VcpuSdei:
         """Return the SDEI state of one more PE: masked, nothing registered."""
-        return self.vm.fit(VcpuSdei())
+        return self.vm.fit(VcpuSdei(handlers={}))
 
     def save(self) -> dict[str, Any]:
         """Return what belongs to no single vCPU, as plain values: bindings and shared handlers."""
@@ -337,6 +337,10 @@ class Delivery:
         reason
             What completes them, such as "CPU_OFF", for the trace.
         """
+        if self.profile.power_off_completes:
+            self._complete_all(vcpu, reason)
+
+    def _complete_all(self, vcpu: SdeiVcpu, reason: str) -> None:
         vcpu.sdei.mask_after = 0
         self.set_mask(vcpu, True)
         while vcpu.sdei.contexts:
@@ -354,7 +358,7 @@ class Delivery:
         if not self.profile.reset_clears_state:
             return
         if self.profile.cpu_on_keeps_handlers:
-            self.complete_all(vcpu, "reset")
+            self._complete_all(vcpu, "reset")
             vcpu.sdei.requested = False
         else:
             self._clear(vcpu)
@@ -373,7 +377,8 @@ class Delivery:
     def _clear(self, vcpu: SdeiVcpu) -> None:
         """Leave a PE as a new one is: masked, nothing running and nothing of its own registered."""
         sdei = vcpu.sdei
-        sdei.mask_after = 0
+        sdei.mask_after = sdei.early_enabled = 0
+        sdei.early_context = ()
         self.set_mask(vcpu, True)
         while sdei.contexts:
             handler = sdei.handlers[sdei.contexts.pop().event]

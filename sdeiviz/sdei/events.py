@@ -127,6 +127,11 @@ class VcpuSdei:
     mask_after: int = 0
     """PE_MASK was called in this many handlers; it masks when the innermost of them completes."""
 
+    early_enabled: int = 0
+    """Events that migration enabled before it registered them, a bit each; see `registers`."""
+    early_context: tuple[int, ...] = ()
+    """PC, PSTATE and x0 to x17 that migration brought before the handler they belong to."""
+
     def pending(self) -> bool:
         """Tell whether any event is pending, deliverable or not."""
         return any(map(_pending, self.handlers.values()))
@@ -142,6 +147,7 @@ class VcpuSdei:
                 for h in self.handlers.values()
                 if not h.shared
             ],
+            "early": (self.early_enabled, self.early_context),
             "contexts": [(c.event, c.pc, c.pstate, c.x) for c in self.contexts],
         }
 
@@ -152,6 +158,7 @@ class VcpuSdei:
         self.mask_after = state["mask_after"]
         for event, *row in state["handlers"]:
             self.handlers[event].set_registration(*row)
+        self.early_enabled, self.early_context = state["early"][0], tuple(state["early"][1])
         self.contexts = [
             EventContext(event, pc, pstate, struct.pack("<18Q", *x))
             for event, pc, pstate, x in state["contexts"]

@@ -262,6 +262,12 @@ class Profile:
         "D11, patch 3",
         "a reset masks the PE and unregisters its events; off: nothing is touched",
     )
+    power_off_completes: bool = _knob(
+        True,
+        "DEN0054C 6.5",
+        "PSCI SYSTEM_OFF, SYSTEM_RESET, CPU_OFF and CPU_FREEZE in a handler complete it first and"
+        " mask the PE; off: nothing is touched",
+    )
     cpu_on_keeps_handlers: bool = _knob(
         True,
         "DEN0054C 6.5, TF-A",
@@ -447,6 +453,7 @@ _KVM_V7: Final = Profile(
     keep_x4_to_x17=False,
     exception_pstate=False,
     mask_waits_for_completion=False,
+    power_off_completes=False,
     cpu_on_keeps_handlers=False,
     migration_registers=True,
 )

@@ -37,6 +37,7 @@ SWITCHES = [
     "mask_waits_for_completion",
     "request_after_complete",
     "reset_clears_state",
+    "power_off_completes",
     "cpu_on_keeps_handlers",
     "migration_registers",
     "strict_register_values",

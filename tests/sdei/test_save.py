@@ -39,6 +39,7 @@ def test_what_is_saved() -> None:
         "masked": False,
         "requested": True,
         "mask_after": 0,
+        "early": (0, ()),
         "handlers": [
             (0, 0, False, 0, 0, False),
             (1, 7, True, ENTRY + 0x100, ARGUMENT + 1, False),

@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass, field
 
 from sdeiviz.abi.pstate import PeFeatures
-from sdeiviz.sdei import Dispatcher, Profile, VcpuSdei, profile
+from sdeiviz.sdei import Dispatcher, Interrupts, Profile, VcpuSdei, profile
 from sdeiviz.trace import AT, Reader, Record, TraceEvent
 
 VERSION = 0xC400_0020
@@ -76,12 +76,17 @@ class FakeVcpu:
 class Guest:
     """A vCPU and its dispatcher, driven as a machine would; `trace` holds what was emitted."""
 
-    def __init__(self, rules: str | Profile = "kvm-v7", **knobs: bool | int) -> None:
+    def __init__(
+        self,
+        rules: str | Profile = "kvm-v7",
+        interrupts: Interrupts | None = None,
+        **knobs: object,
+    ) -> None:
         self.vcpu = FakeVcpu()
         self.vcpus = [self.vcpu]
         self.trace: list[TraceEvent] = []
         self.profile = (profile(rules) if isinstance(rules, str) else rules).replace(**knobs)
-        self.dispatcher = Dispatcher(self.profile, self._emit, self.vcpus)
+        self.dispatcher = Dispatcher(self.profile, self._emit, self.vcpus, interrupts)
         self.vcpu.sdei = self.dispatcher.new_vcpu()
 
     def _emit(self, record: Record) -> None:
