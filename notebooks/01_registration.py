@@ -15,8 +15,8 @@
 # %% [markdown]
 # # Registration: three locks
 #
-# One idea: an event reaches a guest only when three locks are open. A call that is to turn one of
-# them does so, or is refused.
+# One idea: an event reaches a guest only when three locks are open. Each lock has a call that
+# opens it and a call that shuts it. A call that does not fit the event's state is refused.
 #
 # After this notebook you can
 #
@@ -27,7 +27,7 @@
 # - tell what becomes of an event that comes too early.
 #
 # Reading takes about twelve minutes. The words of [00: start here](00_start_here.ipynb) are used
-# without another explanation.
+# without another explanation. All is about the profile `kvm-v7`.
 
 # %% [markdown]
 # ## Words
@@ -43,7 +43,7 @@
 # - To **raise** an event is to say that it has happened. Software does it with EVENT_SIGNAL, the
 #   host from outside. From then on it is **pending**, until it is delivered.
 # - **Delivery** is what enters the handler.
-# - A **masked** PE takes no events. A new PE is masked.
+# - A **masked** PE takes no events. PE_MASK masks it, PE_UNMASK unmasks it. A new PE is masked.
 
 # %%
 import sdeiviz
@@ -54,8 +54,8 @@ debug
 # %% [markdown]
 # ## The way in
 #
-# Press **Next SDEI** and watch two panes: the state diagram, and the call log. The cells below do
-# the same and print the end of the log.
+# Press **Next SDEI** and watch two panes: the state diagram (*Event state*) and the call log
+# (*Calls and events*). The cells below do the same and print the end of the log.
 
 # %%
 from sdeiviz.views import log
@@ -77,7 +77,7 @@ print(log.text(debug.snapshot()))
 # | -1 | NOT_SUPPORTED | there is no such call here |
 # | -2 | INVALID_PARAMETERS | an argument makes no sense, in whatever state |
 # | -3 | DENIED | the arguments are good, the state is wrong |
-# | -5 | PENDING | done as soon as the running handler has finished |
+# | -5 | PENDING | done once the running handler has finished (a pending *event* is another thing) |
 
 # %%
 for _ in range(3):
@@ -96,10 +96,10 @@ for state in State:
 
 # %% [markdown]
 # 2 and 6 are missing, because nothing is enabled that is not registered. 4 occurs: the handler of
-# an event may run on although the event has been unregistered meanwhile. Its unregistration is
-# pending, and nothing can be registered in its place until the handler has finished.
+# an event may run on although the event has been unregistered meanwhile. Until it has finished,
+# nothing can be registered in its place.
 #
-# Pending is not among the bits. Whether an event waits to be delivered, a guest cannot ask.
+# No bit says that an event is pending. Whether one waits to be delivered, a guest cannot ask.
 
 # %%
 debug.next_sdei()
@@ -107,7 +107,7 @@ print(log.text(debug.snapshot(), 1))
 
 # %% [markdown]
 # Third lock: the PE, for all its events at once. From here on event 0 may arrive between any two
-# instructions. Nobody raises it, so the guest goes on and takes everything back.
+# instructions. Nobody raises it, so the guest goes on: it disables the event and unregisters it.
 
 # %%
 for _ in range(3):
@@ -136,31 +136,32 @@ debug.previous_sdei()
 print(log.text(debug.snapshot(), 1))
 
 # %% [markdown]
-# The number was good, the state was not. The line below the call says which step is missing. It
-# is worked out from the table that decides the call; the state diagram is drawn from the same
-# table.
+# The number was good, the state was not. In the log, the line below the call says which step is
+# missing. It is worked out from the table that decides the call; the state diagram is drawn from
+# the same table.
 #
-# Each call makes its checks in a fixed order. The first that fails decides the answer. In this
-# series:
+# Each call makes its checks in a fixed order. The first case that applies decides the answer. An
+# event number is bad unless it is 0 or 1, and so are flags. In this series:
 #
-# | call | checks, in order |
+# | call | cases, in order |
 # |---|---|
-# | EVENT_REGISTER | number, flags not 0 or 1: INVALID_PARAMETERS. Registered or running: DENIED |
-# | EVENT_ENABLE, EVENT_DISABLE | number: INVALID_PARAMETERS. Not registered: DENIED |
-# | EVENT_UNREGISTER | number: INVALID_PARAMETERS. Not registered: PENDING if it runs, else DENIED |
-# | EVENT_STATUS | number: INVALID_PARAMETERS, nothing else |
-# | EVENT_SIGNAL | number not 0, or not registered: INVALID_PARAMETERS |
-# | PE_MASK, PE_UNMASK | nothing: always SUCCESS |
+# | EVENT_REGISTER | bad number, bad flags: INVALID_PARAMETERS. Registered or running: DENIED |
+# | EVENT_ENABLE, EVENT_DISABLE | bad number: INVALID_PARAMETERS. Not registered: DENIED |
+# | EVENT_UNREGISTER | bad number: INVALID_PARAMETERS. Running: PENDING. Not registered: DENIED |
+# | EVENT_STATUS | bad number: INVALID_PARAMETERS |
+# | EVENT_SIGNAL | number not 0, or event not registered: INVALID_PARAMETERS |
+# | PE_MASK, PE_UNMASK | none |
 #
-# Event numbers are 0 and 1. Enabling what is enabled, or masking what is masked, is SUCCESS and
-# changes nothing. EVENT_UNREGISTER while the handler runs answers PENDING, and has already taken
-# the event out: the status is 4.
+# If no case applies, the answer is SUCCESS, or the status that was asked for. Enabling what is
+# enabled, or masking what is masked, is SUCCESS and changes nothing. An EVENT_UNREGISTER that
+# answers PENDING has already taken the event out: the status is 4.
 
 # %% [markdown]
 # ## Predict: an event that comes too early
 #
-# The debugger lets you be the host. This one has run the guest to its end, and then went back to
-# the moment when event 0 had just been enabled and the PE was still masked.
+# The debugger lets you be the host. The next cell runs a new machine to its end, so that there is
+# a past to change, and goes back to the moment when event 0 has just been enabled and the PE is
+# still masked.
 
 # %%
 early = sdeiviz.debug("registration")
@@ -175,7 +176,8 @@ masked = Prediction(course.MASKED, early)
 masked
 
 # %% [markdown]
-# When you have decided, be the host and raise event 0. The button **Inject 0** does the same.
+# When you have decided, be the host and raise event 0. From the host this is called *injection*:
+# the button **Inject 0** does the same.
 
 # %%
 early.start()
@@ -189,8 +191,8 @@ print(log.text(early.snapshot(), 5))
 
 # %% [markdown]
 # The injection was not refused: the event became pending. It waited, and it did not show in the
-# status, which is still 3. Then PE_UNMASK opened the last lock. The call was answered first. The
-# handler was entered at the instruction after it, before that instruction ran.
+# status, which is still 3. Then PE_UNMASK opened the last lock. First this call was answered.
+# Then, before the instruction after its HVC ran, the handler was entered.
 #
 # You have changed the past. The debugger says "changed", and what followed in the old recording
 # is gone.
@@ -203,7 +205,8 @@ from sdeiviz.views import context
 print(context.text(early.snapshot()).splitlines()[0])
 
 # %% [markdown]
-# So there are three ways to hold something back, and they are not the same:
+# D, A, I and F were all set, and the event came. So there are three ways to hold something back,
+# and they are not the same:
 #
 # | what | changed by | holds back |
 # |---|---|---|
@@ -239,19 +242,18 @@ print(log.text(other.snapshot(), 2))
 # %% [markdown]
 # ## What you have now
 #
-# - Three locks: registered, enabled, unmasked. An event that is raised while it is disabled, or
-#   while the PE is masked, stays pending until both have changed. One that is not registered
-#   cannot be raised.
+# - Three locks: registered, enabled, unmasked. A registered event that is raised stays pending at
+#   least until it is enabled and the PE is unmasked. One that is not registered cannot be raised.
 # - Status 1, 2, 4: registered, enabled, running.
 # - INVALID_PARAMETERS is about arguments, DENIED about the state.
 # - DAIF does not hold events back.
 #
-# Two details where the specification differs from the series: its PE_MASK answers 1 when the PE
-# was not masked before; its EVENT_SIGNAL reaches any PE, and succeeds even where the event is not
-# registered.
+# Two details where the specification differs from the series: in the specification PE_MASK
+# answers 1 when the PE was not masked before; and EVENT_SIGNAL reaches any PE, not only the
+# caller's own, and succeeds even where the event is not registered.
 #
 # Try it: run the last code cell again, but in place of its last three commands raise event 1 with
-# `print(other.inject_event(1))`. The answer is one of Linux's error numbers, -2: no such entry.
-# Why?
+# `print(other.inject_event(1))`. The host is answered with Linux's error numbers, not with
+# SDEI's: here -2 means "no such entry". Why is it told that?
 #
 # Next: [02: delivery](02_delivery.ipynb).

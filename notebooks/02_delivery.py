@@ -27,7 +27,8 @@
 # - show how one missing line loses an event.
 #
 # Reading takes about fifteen minutes. The words of [00](00_start_here.ipynb) and
-# [01](01_registration.ipynb) are used without another explanation.
+# [01](01_registration.ipynb) are used without another explanation. All is about the profile
+# `kvm-v7`, unless another is named.
 
 # %% [markdown]
 # ## Words
@@ -39,10 +40,10 @@
 # - **EVENT_COMPLETE_AND_RESUME** ends it too, and goes to an address of the handler's choice.
 # - ELR_EL1 and SPSR_EL1, once more: where an exception to EL1 leaves PC and PSTATE, and what ERET
 #   at EL1 goes back to.
-# - **VBAR_EL1** holds the address of the guest's table of vectors. An IRQ that interrupts EL1
-#   itself enters at offset 0x280 (if EL1 was on SP_EL1).
 # - There are two stack pointers, SP_EL0 and SP_EL1. PSTATE says which one SP means. A handler
 #   always begins on SP_EL1.
+# - **VBAR_EL1** holds the address of the guest's table of vectors. An IRQ that interrupts EL1
+#   itself enters at offset 0x280 (if EL1 was on SP_EL1).
 
 # %%
 import sdeiviz
@@ -81,8 +82,7 @@ zeroed = Prediction(course.ZEROED, debug)
 zeroed
 
 # %% [markdown]
-# When you have decided, step. The cells below that print something go to their moment by
-# themselves.
+# When you have decided, step. The next cell goes to the moment one step later by itself.
 
 # %%
 from sdeiviz.views import context, log
@@ -95,7 +95,7 @@ print(log.text(debug.snapshot(), 2))
 # %% [markdown]
 # One instruction, one index, three things in this order: the event became pending; the call was
 # answered; the event was delivered. The guest is at the first instruction of the handler. The
-# code after the HVC has its answer already, but has not run.
+# code after the HVC has not run. The answer for it, 0, is in the interrupted x0.
 #
 # The next cell prints the interrupted context beside the live registers.
 
@@ -104,8 +104,9 @@ print(context.text(debug.snapshot()))
 
 # %% [markdown]
 # The four live values that matter: x0 the event, x1 the argument from EVENT_REGISTER, x2 the
-# interrupted PC, x3 the interrupted PSTATE. PSTATE now says EL1h, that is EL1 on SP_EL1, with D,
-# A, I and F set. The flags are still those of the interrupted code.
+# interrupted PC, x3 the interrupted PSTATE. The live PSTATE says EL1h, that is EL1 on SP_EL1, with
+# D, A, I and F set; in this guest the interrupted one says the same. The flags are still those of
+# the interrupted code.
 #
 # | | saved by the hypervisor | at the handler's first instruction |
 # |---|---|---|
@@ -123,11 +124,12 @@ print(context.text(debug.snapshot()))
 # %% [markdown]
 # ## Where the series departs from the specification
 #
-# The specification gives x4 to x17 to the handler as they were. The posted code writes zeros; our
-# list of its differences calls this D9. What the hypervisor saves is the same either way. But a
-# handler that takes the live x4 for the interrupted one is then wrong. Linux's own handler takes
-# it so: it asks EVENT_CONTEXT only for the first few registers. This guest reads x4 in both ways.
-# Its console, first under the series, then with this one switch turned:
+# The specification gives x4 to x17 to the handler as they were. The posted code writes zeros, and
+# so does `kvm-v7`. This difference is D9; all of them are numbered in `sdei/profiles.py` of this
+# package. What the hypervisor saves is the same either way. But a handler that takes the live x4
+# for the interrupted one is then wrong. Linux's own handler does that: it asks EVENT_CONTEXT only
+# for the first few registers, and sees zeros in place of the others. This guest reads x4 in both
+# ways. Its console, first under `kvm-v7`, then with this one switch turned:
 
 # %%
 from sdeiviz.sdei import profile
@@ -158,13 +160,14 @@ for where in ("after", "before"):
     debug.step_back()
 
 # %% [markdown]
-# EVENT_COMPLETE never writes an answer. It does not return to the handler: x0 to x17, PSTATE and
-# PC become the interrupted ones, all in one step, and the state goes from 7 to 3. The hypervisor
-# did not touch x30. It is the interrupted one because the handler stored it first and loaded it
-# back last. It had to: printing is a function call, and a call changes x30.
+# EVENT_COMPLETE and EVENT_COMPLETE_AND_RESUME are the two calls that never write an answer, or
+# zeros into x1 to x3. EVENT_COMPLETE does not return to the handler: x0 to x17, PSTATE and PC
+# become the interrupted ones, all in one step, and the state goes from 7 to 3. The hypervisor did
+# not touch x30. It is the interrupted one because the handler stored it first and loaded it back
+# last. It had to: printing is a function call, and a function call changes x30.
 #
-# Step back over it, and forward again. The handler is there with its registers, as if it had not
-# ended yet.
+# Step forward over EVENT_COMPLETE, and back again. The handler is there with its registers, as if
+# it had not ended yet.
 
 # %% [markdown]
 # ## The second way out
@@ -184,13 +187,14 @@ print(f"elr_el1 {now.elr_el1:x}   spsr_el1 {now.spsr_el1:x}   x4 {now.x[4]:x}")
 # %% [markdown]
 # The event is complete: its state is 3, and x0 to x17 are the interrupted ones. But the processor
 # is where an IRQ would have led, at EL1 with D, A, I and F set, and ELR_EL1 and SPSR_EL1 say
-# where and how to go on. What they held before is lost. To the guest it looks as if an IRQ had
-# been taken at the interrupted instruction.
+# where and how to go on. What these two held before is lost. To the guest it looks as if an IRQ
+# had been taken at the interrupted instruction.
 #
-# That is what a kernel wants. In the handler it can do almost nothing: the event may have
-# interrupted the kernel anywhere, with any lock held. In the code behind its IRQ vector it can
-# wake up programs and switch between them. Linux resumes there whenever the interrupted code
-# could have taken an IRQ.
+# A kernel wants it to look so. Its handler can do almost nothing: the event may have interrupted
+# the kernel anywhere, even while it held a lock on its data. The code behind its IRQ vector can
+# wake up programs and switch between them. Linux resumes there whenever the interrupted code could
+# have taken an IRQ, and only then: such code does not rely on ELR_EL1 and SPSR_EL1, since an IRQ
+# overwrites them.
 #
 # The interrupted code has a name in the source. Run until the ERET has led back to it:
 
@@ -219,18 +223,20 @@ print(log.text(host.snapshot()))
 
 # %% [markdown]
 # Four attempts. The event was not registered; registered, but not enabled; enabled, but the PE
-# was masked; and then it came through, and interrupted code that had made no call.
+# was masked; and then it came through, and interrupted code that had signalled nothing.
 #
 # An immediate injection is refused, too, while any event is pending or any handler runs. One that
 # is not immediate is refused only for an event that is not registered. Otherwise it makes the
-# event pending. Pending is a bit and not a count: raised twice before delivery is delivered once.
+# event pending. Pending is a bit and not a count: what is raised twice before its delivery is
+# delivered once.
 
 # %% [markdown]
 # ## One missing line
 #
-# When a handler completes, something may have become pending meanwhile. The text of the series
-# says that delivery is then tried again. The code of version 7 does not ask for it: D2 on our
-# list. The profile `kvm-v7` mends it. This machine has that one mistake back:
+# The hypervisor looks for an event to deliver only after a *request*, which is made by the call
+# or injection that makes an event deliverable. When a handler completes, an event may have become
+# pending meanwhile. By its own description the series then tries delivery again, but the code of
+# version 7 makes no request: D2. `kvm-v7` mends it. This machine has that one mistake back:
 
 # %%
 defective = profile("kvm-v7").set("request_after_complete=off")
@@ -263,12 +269,12 @@ print(log.text(lossy.snapshot(), 6))
 # %% [markdown]
 # Raised, never delivered, and nobody was told: EVENT_UNREGISTER drops what is pending. After
 # EVENT_COMPLETE the event was enabled and pending, the PE was unmasked, and no handler ran. But
-# nothing made the hypervisor look. Signalling again would not have helped: the posted
-# EVENT_SIGNAL asks for delivery only where the event was not pending before.
+# nothing had made a request, so the hypervisor did not look. Signalling again would not have
+# helped: EVENT_SIGNAL makes a request only where the event was not pending before.
 #
-# Under `kvm-v7-literal`, with all that was posted, it ends differently. There EVENT_UNREGISTER
-# does not drop what is pending (D4). The guest checks where it was interrupted, and prints what
-# it finds:
+# Under `kvm-v7-literal`, with all mistakes of the posted code, the same second event ends
+# differently. There EVENT_UNREGISTER does not drop what is pending (D4). In the second round the
+# guest checks where it was interrupted, and prints what it finds:
 
 # %%
 literal = sdeiviz.debug("delivery", profile="kvm-v7-literal", surface="text")
@@ -280,9 +286,10 @@ _, heading, rest = literal.snapshot().console.partition("round two")
 print(heading + rest)
 
 # %% [markdown]
-# The old event came out at the next EVENT_ENABLE, in the handler of the second round, at an
-# instruction where no one expected it: FAIL. Two small gaps, each harmless in most runs, and both
-# found by reading the posted code.
+# FAIL: the event of the first round was delivered in the second, to another handler, right after
+# EVENT_ENABLE, where the guest did not expect it. PASS is the event that the guest then signals
+# to itself. D2 and D4 are two small gaps, each harmless in most runs, and both found by reading
+# the posted code.
 
 # %% [markdown]
 # ## What you have now
@@ -290,11 +297,11 @@ print(heading + rest)
 # - Delivery comes after the answer and before the next instruction.
 # - Saved: PC, PSTATE, x0 to x17. The rest belongs to the interrupted code.
 # - EVENT_COMPLETE goes back. EVENT_COMPLETE_AND_RESUME makes it look as if an IRQ had been taken.
-# - Pending is one bit. An event is delivered when someone looks, so every change that makes one
-#   deliverable must make someone look.
+# - Pending is one bit. An event is delivered when the hypervisor looks for one, so every change
+#   that makes an event deliverable must make the hypervisor look.
 #
-# As to the question of the first notebook: you have seen the rules that a way in needs, and two
-# ways to get them wrong. What it is worth depends on what is sent through it.
+# As to the question of the first notebook: you have seen the rules that a way into the guest
+# needs, and two ways to get them wrong. What it is worth depends on what is sent through it.
 #
-# Try it: in `lossy`, go back to the moment when the handler completes, and raise the event once
-# more. Is it one delivery or two?
+# Try it: in `lossy`, go back to the moment right after EVENT_COMPLETE, where the event is enabled
+# and still pending. Raise it there once more. Is that one delivery or two?
