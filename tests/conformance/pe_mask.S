@@ -16,19 +16,21 @@ guest:
     answers 1, PE_MASK
     answers 0, PE_MASK
 
-    // Masked, whatever the state of events; unmasked, at once.
-    ready   0, handler
-    signal_self
+    // What becomes pending meanwhile comes at once when the PE is unmasked.
+    bind    SPI, x19
+    ready   x19, handler
+    raise   SPI
     linger
     holds   handled, 0, "masked"
-    answers ENABLED, EVENT_STATUS, 0
+    answers ENABLED, EVENT_STATUS, x19
     answers 0, PE_UNMASK
     holds   handled, 1, "unmasked"
     pass
 
 handler:
+    quiesce
     count   handled
-    answers 1, PE_MASK                  // it was not: a handler runs by its own right
+    answers 1, PE_MASK                  // that a handler runs does not mask
     answers 0, PE_MASK
     answers 0, PE_UNMASK
     complete
