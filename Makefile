@@ -44,6 +44,7 @@ bench: .venv/test.stamp
 
 mutants: .venv/test.stamp
 	$(BIN)/python tests/mutants/run.py
+	$(BIN)/python tests/conformance/mutants.py
 
 guests: .venv/test.stamp
 	$(BIN)/python assets/guests/build.py
