@@ -51,6 +51,13 @@ def test_it_passes_with_short_turns_too(name: str) -> None:
     assert verdict(run(REQUIREMENTS[name], profile("den0054c"), quantum=137)) == "PASS"
 
 
+@pytest.mark.parametrize(
+    "name", ["critical_preempts", "level_fires_again", "matrix_shared", "routing_any"]
+)
+def test_it_passes_on_a_gicv3_too(name: str) -> None:
+    assert verdict(run(REQUIREMENTS[name], profile("den0054c"), gic=3)) == "PASS"
+
+
 @pytest.mark.parametrize("name", MUTATED)
 def test_it_notices_its_mutation(name: str) -> None:
     requirement = REQUIREMENTS[name]
