@@ -8,7 +8,7 @@
 
     variable handled
 
-    // Registers 3 to 17 of the interrupted context: some set by the normal handler, some by `guest`.
+    // Registers of the interrupted context: some set by the normal handler, some by `guest`.
     .macro  expect_context base, first, last
     .set    n, \first
     .rept   \last - \first + 1
@@ -41,7 +41,7 @@ normal:
     nop                                 // here
     .endr
     holds   handled, 1, "the critical handler has run"
-    expect_context 0x100, 3, 17
+    expect_context 0x100, 4, 17
     complete
 
 critical:

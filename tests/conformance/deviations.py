@@ -55,7 +55,6 @@ KVM_V7 = {
     "relative_mode": "not offered",
     "release": _NO_BINDING,
     "reset_in_nested_handler": _NO_CRITICAL,
-    "resume": "a call sets x1-x3 to zero, so the interrupted x3 is not what it was before",
     "resume_errors": "EVENT_COMPLETE_AND_RESUME outside a handler writes nothing",
     "resume_in_nested_handler": _NO_CRITICAL,
     "routing_any": _NO_BINDING,

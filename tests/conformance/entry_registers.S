@@ -49,7 +49,7 @@ handler:
     .endr
     // x16 and x17 were used up by the comparisons: what they held is in the context, and so is
     // the answer of the interrupted call.
-    .irp    n, 3, 4, 16, 17
+    .irp    n, 4, 16, 17
     answers 0xa5a5000000000100 + \n, EVENT_CONTEXT, \n
     .endr
     answers SUCCESS, EVENT_CONTEXT, 0

@@ -2,7 +2,7 @@
 //
 // 6.5 PSCI_VERSION, AFFINITY_INFO and CPU_ON work in a handler
 // vcpus: 2
-// mutation: table DELIVER ENABLED DENIED ENABLED
+// mutation: constant sdeiviz.abi.psci.AFFINITY_ON 1
 
 #include "conformance.inc"
 

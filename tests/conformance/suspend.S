@@ -2,7 +2,7 @@
 //
 // 6.5 After standby everything is as before; after power-down events are too, but the PE is masked
 // vcpus: 1
-// mutation: table DELIVER ENABLED DENIED ENABLED
+// mutation: constant sdeiviz.abi.psci.POWERDOWN 0
 
 #include "conformance.inc"
 

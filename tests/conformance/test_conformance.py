@@ -10,6 +10,7 @@ import pytest
 from sdeiviz.cli import main as sdeiviz
 from sdeiviz.guests.toolchain import available
 from sdeiviz.sdei import profile
+from sdeiviz.sdei.profiles import KNOBS
 from sdeiviz.sdei.table import TABLE, Action, State
 from tests.conformance import build, mutants
 from tests.conformance.deviations import DEVIATIONS
@@ -70,6 +71,80 @@ def test_it_notices_its_mutation(name: str) -> None:
 def test_requirements_without_a_mutation_say_why() -> None:
     reasons = {n: r.mutation for n, r in REQUIREMENTS.items() if n not in MUTATED}
     assert reasons == {name: f"none: {why}" for name, why in WITHOUT_MUTATION.items()}
+
+
+SEEN = {
+    "version=1.0": "version",
+    "shared_events=off": "bind_slots",
+    "private_bind_slots=0": "bind_slots",
+    "shared_bind_slots=0": "bind_slots",
+    "relative_mode=off": "relative_mode",
+    "smc_conduit=off": "smc_conduit",
+    "full_width_arguments=on": "event_numbers",
+    "unsigned_event_number=off": "event_numbers",
+    "aligned_entry=off": "register_arguments",
+    "reserved_flags_error=SUCCESS": "register_arguments",
+    "ignore_private_routing=off": "register_arguments",
+    "unregister_clears_pending=off": "private_reset_running",
+    "complete_answers_denied=off": "resume_errors",
+    "bad_resume_addr_error=DENIED": "resume_errors",
+    "signaled_per_event=off": "get_info",
+    "mask_tells_change=off": "pe_mask",
+    "signal_resolves_target=off": "signal_to_a_loop",
+    "signal_unregistered=off": "signal_coalesces",
+    "signal_strict=on": "signal_coalesces",
+    "reset_denied_while_running=off": "private_reset_running",
+    "bind_secure_intr_error=DENIED": "bind_refused",
+    "bind_refuses_active=off": "bind_active",
+    "status_of_released_event=SUCCESS": "release",
+    "skip_disabled_events=off": "disable_in_handler",
+    "kick_on_raise=off": "signal_to_wfi",
+    "keep_x4_to_x17=off": "entry_registers",
+    "mask_waits_for_completion=off": "mask_in_handler",
+    "cr_other_pstate=zero": "resume",
+    "request_after_complete=off": "pending_in_handler",
+    "power_off_completes=off": "cpu_off_in_handler",
+}
+"""A knob turned away from the specification, and a guest that notices."""
+
+_OPEN = "the specification leaves it open"
+_NOT_THE_GUESTS = "the host sees it, no guest does"
+UNSEEN = {
+    "vendor": _OPEN,
+    "platform_events": _OPEN,
+    "private_slot_base": _OPEN,
+    "shared_slot_base": _OPEN,
+    "preserve_x1_to_x3": "the calling convention lets a call change x0-x3",
+    "allow_zero_entry": _OPEN,
+    "strict_affinity_bits": "the bits must be zero; what happens otherwise is left open",
+    "register_clears_pending": _OPEN,
+    "context_index_first": "of two errors either may be told",
+    "exception_pstate": "the bits of PSTATE that it is about are not those of this core",
+    "reset_clears_state": "CPU_OFF masks a PE already, and memory does not outlive SYSTEM_RESET",
+    "cpu_on_keeps_handlers": _OPEN,
+    "migration_registers": _NOT_THE_GUESTS,
+    "strict_register_values": _NOT_THE_GUESTS,
+    "whole_context_register": _NOT_THE_GUESTS,
+}
+"""Knobs that no guest notices, and why none should."""
+
+
+@pytest.mark.parametrize("knob", SEEN)
+def test_a_guest_notices_the_knob(knob: str) -> None:
+    outcome = run(REQUIREMENTS[SEEN[knob]], profile("den0054c").set(knob))
+    # Two of them are defects that stop the machine.
+    assert verdict(outcome) == ("" if outcome.stop == "defect" else "FAIL")
+
+
+def test_every_knob_is_seen_or_has_a_reason_not_to_be() -> None:
+    assert sorted([*(knob.partition("=")[0] for knob in SEEN), *UNSEEN]) == sorted(KNOBS)
+
+
+@pytest.mark.parametrize("knob", [knob for knob in UNSEEN if KNOBS[knob].type is bool])
+def test_no_guest_demands_what_is_left_open(knob: str) -> None:
+    rules = profile("den0054c")
+    changed = rules.replace(**{knob: not getattr(rules, knob)})
+    assert all(verdict(run(r, changed)) == "PASS" for r in REQUIREMENTS.values())
 
 
 def cells() -> Iterator[tuple[str, str, str]]:
