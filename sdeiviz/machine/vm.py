@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from sdeiviz.abi import esr, pstate
+from sdeiviz.abi.kvm import CAP_ARM_SDEI
 from sdeiviz.abi.sdei import AFFINITY
 from sdeiviz.abi.smccc import MASK64
 from sdeiviz.cpu import CoreError, End
@@ -587,6 +588,10 @@ class VirtualMachine:
         """Let every core forget its translations: stage-2 entries lost rights."""
         for vcpu in self.vcpus:
             vcpu.core.flush_tlb()
+
+    def check_extension(self, capability: int) -> int:
+        """Tell whether the host has a capability (KVM_CHECK_EXTENSION): 1 for SDEI, 217."""
+        return int(capability == CAP_ARM_SDEI)
 
     # -- state
 
