@@ -201,7 +201,7 @@ class VirtualMachine:
         connect(self)
         self.gic.on_irq_change = self._irq_changed
         self.gic.on_owned_pending = self._owned_pending
-        self.one_shot.on_line = self.gic.set_line
+        self.one_shot.on_line = self.uart.on_line = self.gic.set_line
         self.device_tree = device_tree(self._platform(affinities, gic))
         self.dtb = self._place_device_tree(dtb)
         """Address of the device tree, 0 where there is none."""
@@ -458,6 +458,7 @@ class VirtualMachine:
         self._load_image()
         self.gic.reset()
         self.one_shot.reset()
+        self.uart.reset()
         for vcpu in self.vcpus:
             vcpu.core.flush_code()
         self.dispatcher.reset_system()
@@ -545,10 +546,16 @@ class VirtualMachine:
 
     def _kick(self, vcpu: Vcpu) -> None:
         """Make a vCPU leave the guest, or its WFI, and enter it again."""
-        if self.stopped and self.stopped.reason is StopReason.WFI:
-            self.stopped = None
         if vcpu is self.current and not vcpu.waiting:
             vcpu.enter()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let vCPUs that wait go on if there is something for them now."""
+        if self.stopped and self.stopped.reason is StopReason.WFI:
+            if not any(vcpu.runnable for vcpu in self.vcpus):
+                return
+            self.stopped = None
         self.scheduler.settle()
 
     def write_register(self, name: str, value: int, *, vcpu: int = 0) -> None:
@@ -577,7 +584,8 @@ class VirtualMachine:
         except UnicodeEncodeError:
             raise Error(f"{text!r:.40} cannot be sent: it is not Unicode text") from None
         self.emit(self.current, HostInput, "console", text, len(data))
-        self.uart.input.extend(data)
+        self.uart.receive(data)
+        self._wake()
 
     def _written_by_host(self, offset: int, size: int) -> None:
         self.stage2.written_by_host(offset, size)
