@@ -226,7 +226,12 @@ class Gic:
         self._update(self._pes)
 
     def give_back(self, intid: int) -> None:
-        """Let the guest have it again: disabled, inactive, in the group it was reset to."""
+        """Let the guest have it again, disabled, inactive, and in the group of a reset.
+
+        Its line remains, and makes it pending while it is high and level-sensitive.
+        """
+        if not self.is_owned(intid):
+            return
         for bank in self._banks(intid):
             keep = ~(1 << intid)
             bank.enabled &= keep
@@ -528,7 +533,7 @@ class Gic:
             case Block.IGROUPR:
                 bank.group = bank.group & ~field | value
                 if bank is self._shared:
-                    self._route(bits(field & _ALL))
+                    self._route(bits(field))
             case Block.ISENABLER:
                 bank.enabled |= value
             case Block.ICENABLER:
