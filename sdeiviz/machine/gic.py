@@ -8,7 +8,7 @@ preempts what runs; *active* from its acknowledgement to its deactivation.
 This is a GIC with one security state. Each set of interrupts is one integer: bit n is INTID n.
 
 An interrupt can be *taken* from the guest by firmware or a hypervisor. The guest then finds zeros
-where it was, as a Non-secure guest does for a Secure interrupt (IHI 0048B 4.1.4), until it is given
+where it was, as a Non-secure guest does for a Secure interrupt (IHI 0048B 4.3.5), until it is given
 back.
 """
 
@@ -130,7 +130,7 @@ class CpuInterface:
         return 0 if lowest[0] and (not lowest[1] or lowest[0] <= lowest[1]) else 1
 
     def group_priority(self, priority: int, group: int) -> int:
-        """Return the part of a priority that can preempt (IHI 0048B 3.3.3, IHI 0069 4.8.5)."""
+        """Return the part of a priority that can preempt (IHI 0048B 3.3.3, IHI 0069 4.8)."""
         point = self.binary_point[1] - 1 if group and not self.common else self.binary_point[0]
         return priority & (0xFF << (point + 1)) & _PRIORITY
 
@@ -241,7 +241,6 @@ class Gic:
         self._owned &= ~(1 << intid)
         if intid in SHARED:
             self._route((intid,))
-        self._update(self._pes)
 
     def is_owned(self, intid: int) -> bool:
         """Tell whether it was taken."""

@@ -141,7 +141,7 @@ TVAL, CTL, CVAL = 0, 1, 2
 
 @pytest.mark.parametrize(("timer", "intid"), [(PHYSICAL, 30), (VIRTUAL, 27)])
 def test_the_line_of_a_timer(timer: int, intid: int) -> None:
-    """High while enabled, not masked and due (Arm ARM D11.2.4); tick 100 is at 1600 ns."""
+    """High while enabled, not masked and due (Arm ARM D11); tick 100 is at 1600 ns."""
     made = GenericTimer()
     assert (made.deadline(), made.outputs(0)) == (None, {30: False, 27: False})
     made.write(timer, CVAL, 100, 0)

@@ -191,6 +191,13 @@ def test_sgis_cannot_be_disabled() -> None:
     assert b.r(ISENABLER) == 0xFFFF
 
 
+def test_sgis_stay_edges() -> None:
+    b = Bench()
+    for word in range(ICFGR, ICFGR + 72, 4):
+        b.w(word, 0)
+    assert (b.r(ICFGR), b.r(ICFGR + 4), b.r(ICFGR + 8)) == (0xAAAA_AAAA, 0, 0)
+
+
 def test_bytes_where_the_architecture_has_them() -> None:
     b = Bench()
     b.w(IPRIORITYR + 32, 0x0810_1820)
@@ -362,6 +369,13 @@ def test_inputs_that_do_not_exist(intid: int) -> None:
     ):
         with pytest.raises(Error, match="neither a PPI"):
             call()
+
+
+@pytest.mark.parametrize("intid", [16, 31, 32, 287])
+def test_inputs_at_the_ends(bench: Bench, intid: int) -> None:
+    bench.enable(intid)
+    bench.gic.set_line(intid, True)
+    assert bench.r(IAR) == intid
 
 
 def test_a_pe_that_does_not_exist() -> None:
@@ -681,6 +695,16 @@ def test_sources_are_set_and_cleared(bench: Bench) -> None:
     assert (bench.r(ISPENDR), bench.gic.irq(0)) == (0, False)
 
 
+def test_the_first_sgi_and_the_last_pe() -> None:
+    b = Bench(8)
+    b.w(SPENDSGIR, 0x81, 1, pe=7)
+    assert (b.r(SPENDSGIR, pe=7), b.r(CPENDSGIR, 1, pe=7), b.r(ISPENDR, pe=7)) == (0x81, 0x81, 1)
+    b.w(CPENDSGIR, 0x80, 1, pe=7)
+    assert b.r(SPENDSGIR, 1, pe=7) == 1
+    b.w(SGIR, 1 << 23 | 15)
+    assert (b.r(SPENDSGIR + 15, 1, pe=7), b.r(ISPENDR, pe=7)) == (1, 0x8001)
+
+
 def test_pending_registers_leave_sgis_alone(bench: Bench) -> None:
     bench.w(SGIR, 2 << 24 | 5)
     bench.w(ICPENDR, 0xFFFF)
@@ -891,6 +915,27 @@ def test_the_end_of_an_interrupt_that_was_taken_meanwhile(bench: Bench) -> None:
     assert (bench.r(RPR), bench.gic.is_active(40), bench.heard.owned) == (0xFF, True, [])
     bench.gic.end(40, 0)
     assert bench.heard.owned == [(40, 0)]
+
+
+def test_an_interrupt_that_is_not_owned_can_be_handled_from_outside(bench: Bench) -> None:
+    bench.edge(40)
+    bench.enable(40)
+    bench.gic.pulse(40)
+    bench.gic.acknowledge(40, 0)
+    assert (bench.gic.irq(0), bench.gic.is_active(40), bench.r(RPR)) == (False, True, 0xFF)
+    bench.gic.pulse(40)
+    bench.gic.end(40, 0)
+    assert bench.gic.irq(0)
+    bench.gic.clear_pending(40)
+    assert (bench.gic.irq(0), bench.heard.owned) == (False, [])
+    for pe in range(2):
+        bench.enable(23, pe=pe)
+        bench.w(ISPENDR, 1 << 23, pe=pe)
+    bench.gic.clear_pending(23, 1)
+    assert [bench.gic.irq(pe) for pe in range(2)] == [True, False]
+    bench.w(ISPENDR, 1 << 23, pe=1)
+    bench.gic.clear_pending(23)
+    assert [bench.gic.irq(pe) for pe in range(2)] == [False, False]
 
 
 # -- the display

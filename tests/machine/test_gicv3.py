@@ -323,7 +323,7 @@ def test_nested_preemption(bench: Bench) -> None:
 def test_the_binary_point_of_group_1(
     bench: Bench, point: int, preempts: bool, running: int
 ) -> None:
-    """4.8.5: BPR1 of n leaves bits 7 to n to preemption, one fewer than BPR0 of n - 1 would."""
+    """4.8: BPR1 of n leaves bits 7 to n to preemption, one fewer than BPR0 of n - 1 would."""
     bench.put(BPR1, point)
     bench.enable(40, 0xA8)
     bench.enable(41, 0x98 if point < 5 else 0xA0)
@@ -334,7 +334,7 @@ def test_the_binary_point_of_group_1(
 
 
 def test_one_binary_point_for_both_groups(bench: Bench) -> None:
-    """12.2.5: with CBPR set, BPR1 reads one more than BPR0 and ignores writes."""
+    """12.2: with CBPR set, BPR1 reads one more than BPR0 and ignores writes."""
     bench.put(BPR1, 4)
     bench.put(ICC_CTLR, 1)
     bench.put(BPR0, 5)
@@ -412,6 +412,33 @@ def test_group_0_is_not_an_irq(bench: Bench) -> None:
     bench.gic.set_line(40, False)
     bench.put(EOIR0, 40)
     assert (bench.get(RPR), bench.gic.irq(0), bench.get(IAR1)) == (0xFF, True, 41)
+
+
+def test_the_running_priority_has_a_group(bench: Bench) -> None:
+    """Groups preempt each other; EOIR of the one that does not run now is ignored."""
+    bench.w(IGROUPR + 4, ~(0b101 << 8))
+    bench.put(IGRPEN0, 1)
+    for intid, priority in ((40, 0xA0), (41, 0x80), (42, 0x60)):
+        bench.enable(intid, priority)
+    for intid, iar in ((40, IAR0), (41, IAR1), (42, IAR0)):
+        bench.gic.set_line(intid, True)
+        assert bench.get(iar) == intid
+        bench.gic.set_line(intid, False)
+    assert (bench.get(AP0R0), bench.get(AP1R0)) == (1 << 12 | 1 << 20, 1 << 16)
+    bench.put(EOIR1, 42)
+    assert bench.get(RPR) == 0x60
+    bench.put(EOIR0, 42)
+    assert bench.get(RPR) == 0x80
+    bench.put(EOIR0, 41)
+    assert bench.get(RPR) == 0x80
+    bench.put(EOIR1, 41)
+    assert bench.get(RPR) == 0xA0
+    # Software can make both run at one priority: then group 0 ends first.
+    bench.put(AP1R0, 1 << 20)
+    bench.put(EOIR1, 40)
+    assert (bench.get(AP0R0), bench.get(AP1R0)) == (1 << 20, 1 << 20)
+    bench.put(EOIR0, 40)
+    assert (bench.get(AP0R0), bench.get(AP1R0), bench.r(ISACTIVER + 4)) == (0, 1 << 20, 0)
 
 
 def test_a_group_that_is_disabled_is_not_in_the_way(bench: Bench) -> None:
@@ -531,7 +558,7 @@ def test_one_of_n_goes_to_the_first_that_takes_part() -> None:
 
 
 def test_a_sleeping_pe_is_woken(bench: Bench) -> None:
-    """11.1: what is sent to it raises its line, a request to wake it."""
+    """What is sent to it raises its line: a request to wake it."""
     bench.enable(27)
     bench.w(WAKER, 2)
     bench.gic.set_line(27, True)
@@ -631,6 +658,18 @@ def test_the_route_of_an_owned_interrupt_is_hidden(bench: Bench) -> None:
     assert bench.r(IROUTER + 320, 8) == 1
 
 
+def test_given_back_it_goes_where_its_group_is_enabled(bench: Bench) -> None:
+    bench.w(IROUTER + 320, ANY, 8)
+    bench.put(IGRPEN1, 0)
+    bench.put(IGRPEN0, 1)
+    bench.w(IGROUPR + 4, 0)
+    bench.gic.take(40)
+    bench.gic.give_back(40)
+    bench.enable(40)
+    bench.gic.set_line(40, True)
+    assert [bench.gic.irq(pe) for pe in range(2)] == [False, True]
+
+
 # -- the display
 
 
@@ -695,6 +734,9 @@ def test_a_state_continues_elsewhere(bench: Bench) -> None:
     assert expected[-3:-1] == [[(60, 0)], 45]
     other.gic.load(state)
     assert other.gic.save() == state
+    for pes in (1, 3):
+        with pytest.raises(ValueError, match="zip"):
+            Gic3(pes).load(state)
 
 
 def test_a_reset_leaves_lines_only(bench: Bench) -> None:
