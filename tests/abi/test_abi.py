@@ -90,6 +90,34 @@ def test_codes() -> None:
     assert (sdei.SW_SIGNALED_EVENT, sdei.ASYNC_PF_EVENT) == (0, 1)
     assert (sdei.CONTEXT_REGISTERS, sdei.REGISTER_RELATIVE_MODE) == (18, 2)
     assert sdei.VENDOR_KVM == 0x564B_CAA9
+    assert (int(sdei.RoutingMode.RM_ANY), int(sdei.RoutingMode.RM_PE)) == (0, 1)
+    assert (sdei.REGISTER_RM_PE, sdei.AFFINITY) == (1, 0xFF_00FF_FFFF)
+
+
+@pytest.mark.parametrize(
+    ("intid", "ppi", "spi"),
+    [
+        (0, False, False),
+        (15, False, False),
+        (16, True, False),
+        (31, True, False),
+        (32, False, True),
+        (1019, False, True),
+        (1020, False, False),
+        (1023, False, False),
+        (1055, False, False),
+        (1056, True, False),
+        (1119, True, False),
+        (1120, False, False),
+        (4095, False, False),
+        (4096, False, True),
+        (5119, False, True),
+        (5120, False, False),
+        (8192, False, False),
+    ],
+)
+def test_interrupts(intid: int, ppi: bool, spi: bool) -> None:
+    assert (sdei.is_ppi(intid), sdei.is_spi(intid)) == (ppi, spi)
 
 
 # -- SMCCC and PSCI --------------------------------------------------------------------------------
@@ -173,6 +201,23 @@ def test_pstate_bits() -> None:
     assert (pstate.DAIF, pstate.NZCV, pstate.MODE) == (0x3C0, 0xF000_0000, 0x1F)
     assert (pstate.SS, pstate.IL, pstate.NRW) == (0x20_0000, 0x10_0000, 0x10)
     assert (pstate.EL0T, pstate.EL1T, pstate.EL1H) == (0, 4, 5)
+    assert tuple(1 << n for n in range(25, 21, -1)) == (
+        pstate.TCO,
+        pstate.DIT,
+        pstate.UAO,
+        pstate.PAN,
+    )
+    assert (pstate.ALLINT, pstate.SSBS, pstate.BTYPE) == (0x2000, 0x1000, 0xC00)
+    assert (pstate.UINJ, pstate.PACM, pstate.EXLOCK, pstate.PM) == (
+        1 << 36,
+        1 << 35,
+        1 << 34,
+        1 << 32,
+    )
+
+
+def test_a_cortex_a72_has_none_of_the_features() -> None:
+    assert pstate.PeFeatures() == pstate.PeFeatures(False, False, False, False, False, False)
 
 
 # -- ESR -------------------------------------------------------------------------------------------
