@@ -100,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         help="where the device tree goes (default: the start of RAM); x0 points at it",
     )
     run.add_argument(
+        "--append", metavar="TEXT", help="command line for a kernel, in the device tree"
+    )
+    run.add_argument(
         "--profile", metavar="NAME", default="kvm-v7", help="SDEI profile (default kvm-v7)"
     )
     run.add_argument(
@@ -227,6 +230,7 @@ def _run(options: argparse.Namespace) -> int:
         quantum=options.quantum,
         gic=options.gic,
         dtb=options.dtb,
+        bootargs=options.append,
         trace=deque(maxlen=0),
     )
     header["sha256"] = vm.image.sha256

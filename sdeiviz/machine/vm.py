@@ -131,6 +131,8 @@ class VirtualMachine:
         Version of the interrupt controller, 2 or 3.
     dtb
         Address of the device tree: by default the start of RAM, or nowhere if the image is there.
+    bootargs
+        The command line that the device tree has for a kernel.
     quantum
         Instructions of a vCPU's turn, where there are several.
     clock
@@ -161,6 +163,7 @@ class VirtualMachine:
         vcpus: int = 1,
         gic: Literal[2, 3] = 2,
         dtb: int | None = None,
+        bootargs: str | None = None,
         quantum: int = DEFAULT_QUANTUM,
         clock: str | None = None,
         trace: TraceSink | None = None,
@@ -202,7 +205,9 @@ class VirtualMachine:
         self.gic.on_irq_change = self._irq_changed
         self.gic.on_owned_pending = self._owned_pending
         self.one_shot.on_line = self.uart.on_line = self.gic.set_line
-        self.device_tree = device_tree(self._platform(affinities, gic))
+        self.device_tree = device_tree(
+            Platform(affinities, ram_size=memory, gic=gic, bootargs=bootargs)
+        )
         self.dtb = self._place_device_tree(dtb)
         """Address of the device tree, 0 where there is none."""
         self.trace = trace
@@ -225,9 +230,6 @@ class VirtualMachine:
 
     def _irq_changed(self, pe: int, level: bool) -> None:
         self.vcpus[pe].core.irq = level
-
-    def _platform(self, affinities: tuple[int, ...], gic: Literal[2, 3]) -> Platform:
-        return Platform(affinities, ram_base=self.memory.base, ram_size=self.memory.size, gic=gic)
 
     def _place_device_tree(self, address: int | None) -> int:
         """Return where the device tree goes: the start of RAM, as QEMU does, unless told."""
