@@ -201,9 +201,12 @@ def test_pstate_bits() -> None:
     assert (pstate.DAIF, pstate.NZCV, pstate.MODE) == (0x3C0, 0xF000_0000, 0x1F)
     assert (pstate.SS, pstate.IL, pstate.NRW) == (0x20_0000, 0x10_0000, 0x10)
     assert (pstate.EL0T, pstate.EL1T, pstate.EL1H) == (0, 4, 5)
-    assert tuple(
-        1 << n for n in range(25, 21, -1)
-    ) == (pstate.TCO, pstate.DIT, pstate.UAO, pstate.PAN)
+    assert tuple(1 << n for n in range(25, 21, -1)) == (
+        pstate.TCO,
+        pstate.DIT,
+        pstate.UAO,
+        pstate.PAN,
+    )
     assert (pstate.ALLINT, pstate.SSBS, pstate.BTYPE) == (0x2000, 0x1000, 0xC00)
     assert (pstate.UINJ, pstate.PACM, pstate.EXLOCK, pstate.PM) == (
         1 << 36,
