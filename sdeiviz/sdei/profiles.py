@@ -186,6 +186,12 @@ class Profile:
         "EVENT_SIGNAL to a PE that is masked, or where event 0 is not enabled, is INVALID; off:"
         " the event becomes pending",
     )
+    masked_signal_waits: bool = _knob(
+        True,
+        "DEN0054C 5.1.16, TF-A",
+        "event 0, pending on a PE that a handler has masked, waits for PE_UNMASK; off: it is lost"
+        " when the handler completes",
+    )
     reset_denied_while_running: bool = _knob(
         True,
         "DEN0054C 5.1.18, v7 patch 11",
@@ -489,6 +495,7 @@ _TF_A: Final = Profile(
     strict_affinity_bits=False,
     bad_resume_addr_error=_DENIED,
     signal_strict=True,
+    masked_signal_waits=False,
     bind_secure_intr_error=_DENIED,
     bind_refuses_active=False,
     status_of_released_event=Result.SUCCESS,

@@ -25,6 +25,8 @@ from sdeiviz.trace import (
     HostInputResult,
     Hypercall,
     HypercallResult,
+    InterruptBound,
+    InterruptReleased,
     MaskChanged,
     Stopped,
     SystemReset,
@@ -151,6 +153,12 @@ class Log:
             case MaskChanged():
                 done = "masked" if event.masked else "unmasked"
                 self._effect(position, event, "mask", f"PE {done}")
+            case InterruptBound():
+                text = f"interrupt {event.intid} bound to event {event.event:#x}"
+                self._effect(position, event, "mask", text)
+            case InterruptReleased():
+                text = f"interrupt {event.intid} released, event {event.event:#x} gone"
+                self._effect(position, event, "mask", text)
             case EventRaised():
                 note = "was pending already" if event.already_pending else "pending"
                 self._effect(position, event, "raise", f"event {event.event} {note}")

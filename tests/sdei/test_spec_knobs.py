@@ -62,6 +62,7 @@ TABLE = {
     "signal_resolves_target": (False, False, True, True),
     "signal_unregistered": (False, False, True, True),
     "signal_strict": (False, False, False, True),
+    "masked_signal_waits": (True, True, True, False),
     "reset_denied_while_running": (False, False, True, True),
     "bind_secure_intr_error": (INV, INV, INV, DEN),
     "bind_refuses_active": (True, True, True, False),

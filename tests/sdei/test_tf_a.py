@@ -191,6 +191,28 @@ class TestSignal:
         assert board[0].call(SIGNAL, 0, 0x8000_0001) == SUCCESS
         assert board[0].call(SIGNAL, 0, 0x8000_0002) == INVALID
 
+    @pytest.mark.parametrize("mask", [True, False])
+    def test_pending_when_a_handler_leaves_a_masked_pe(self, board: Board, mask: bool) -> None:
+        """It is lost; with the PE unmasked, or under the specification, it comes."""
+        for machine, comes in ((board, not mask), (Board(mask_waits_for_completion=False), True)):
+            event = NORMAL if machine is board else 0x4040_0000
+            machine.bring("E", 0).start(event)
+            assert machine[0].call(SIGNAL, 0, 0) == SUCCESS
+            if mask:
+                machine[0].call(PE_MASK)
+            machine.complete()
+            machine[0].call(PE_UNMASK)
+            assert machine.enter() == ([0] if comes else [])
+
+    def test_other_events_wait(self, board: Board) -> None:
+        board.bring("E", 5001).start(NORMAL)
+        board.raise_event(5001)
+        board[0].call(PE_MASK)
+        board.complete()
+        assert board.enter() == []
+        board[0].call(PE_UNMASK)
+        assert board.enter() == [0]
+
 
 class TestCompletion:
     @pytest.mark.parametrize("address", [1, 2, 3])

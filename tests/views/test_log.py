@@ -18,6 +18,8 @@ from sdeiviz.trace import (
     HostInputResult,
     Hypercall,
     HypercallResult,
+    InterruptBound,
+    InterruptReleased,
     MaskChanged,
     Stopped,
     SystemReset,
@@ -171,6 +173,15 @@ def test_what_a_call_does_stands_beside_it() -> None:
         [],
     ]
     assert made[3].text == f"event 0 delivered: from {BASE + 8:#x} to print"
+
+
+def test_binding_an_interrupt_stands_beside_the_call() -> None:
+    bound = InterruptBound(1, 1, 0, 50, 0x4000_1000)
+    released = InterruptReleased(2, 2, 0, 50, 0x4000_1000)
+    bind = call(1, 0xC400_002D, 50, result=0x4000_1000)
+    first, second = entries(bind[0], bound, bind[1], released)
+    assert first.effects == ["interrupt 50 bound to event 0x40001000"]
+    assert second.text == "interrupt 50 released, event 0x40001000 gone"
 
 
 def test_completion_is_an_entry_of_its_own() -> None:
