@@ -14,8 +14,11 @@
 #define SDEI_EVENT_UNREGISTER           0xc4000027
 #define SDEI_EVENT_STATUS               0xc4000028
 #define SDEI_EVENT_GET_INFO             0xc4000029
+#define SDEI_EVENT_ROUTING_SET          0xc400002a
 #define SDEI_PE_MASK                    0xc400002b
 #define SDEI_PE_UNMASK                  0xc400002c
+#define SDEI_INTERRUPT_BIND             0xc400002d
+#define SDEI_INTERRUPT_RELEASE          0xc400002e
 #define SDEI_EVENT_SIGNAL               0xc400002f
 #define SDEI_FEATURES                   0xc4000030
 #define SDEI_PRIVATE_RESET              0xc4000031

@@ -62,7 +62,8 @@ class Scheduler:
                 vm.expire()
             vcpu = self._next()
             if vcpu is not None:
-                enters = vcpu.waiting
+                # A timer's interrupt may be an event: the host's timer made the guest exit.
+                enters = vcpu.waiting or (vcpu.sdei.requested and vm.profile.kick_on_raise)
                 if vcpu is not self.current or vm.index >= self._turn_end:
                     self._begin_turn(vcpu)
                     enters = True

@@ -3,7 +3,7 @@
 import pytest
 
 from sdeiviz.machine import StopReason
-from sdeiviz.trace import InterruptTaken, WaitForInterrupt
+from sdeiviz.trace import EventDelivered, InterruptTaken, WaitForInterrupt
 from tests.machine.guest import DATA, guest
 from tests.machine.machines import SMP, WAYS, run
 
@@ -271,3 +271,35 @@ def test_saved_anywhere_it_goes_on_the_same(name: str) -> None:
         first.run(100_000)
         second.run(100_000)
         assert second.save() == first.save() == whole.save(), at
+
+
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_an_event_of_a_timer_interrupts_a_loop_at_its_time(vcpus: int) -> None:
+    made = guest(
+        SMP
+        + """
+        ldr x1, =0x40400028     // shared, SPI 40
+        ldr x2, =handler
+        mov x3, #0
+        mov x4, #0
+        mov x5, #0
+        call 0xc4000021
+        ldr x1, =0x40400028
+        call 0xc4000022
+        call 0xc400002c
+        ldr x21, =ONE_SHOT
+        mov w0, #40
+        str w0, [x21, #4]
+        mov w0, #300
+        str w0, [x21]
+    spin: b spin
+    handler:
+        mov x20, x2
+        off
+        """
+    )
+    vm = made.vm(profile="den0054c", vcpus=vcpus)
+    assert vm.run(10_000).reason is StopReason.POWER_OFF
+    (delivered,) = [event for event in vm.trace if isinstance(event, EventDelivered)]
+    assert vm.vcpus[0].x[20] == made["spin"]
+    assert 300 <= delivered.time <= 350
