@@ -129,9 +129,10 @@ class Profile:
         "EVENT_REGISTER ignores the routing of a private event; off: it must make sense",
     )
     strict_affinity_bits: bool = _knob(
-        True,
+        False,
         "DEN0054C 5.1.2, TF-A",
-        "bits 63:40 and 31:24 of an affinity must be zero, else INVALID; off: they are ignored",
+        "bits 63:40 and 31:24 of an affinity must be zero, else INVALID; off: they are ignored, so"
+        " that MPIDR_EL1 serves as it reads (bit 31 is set). The specification names no error",
     )
     register_clears_pending: bool = _knob(
         True,
@@ -446,7 +447,6 @@ _KVM_V7: Final = Profile(
     smc_conduit=False,
     preserve_x1_to_x3=False,
     aligned_entry=False,
-    strict_affinity_bits=False,
     register_clears_pending=False,
     context_index_first=False,
     complete_answers_denied=False,
@@ -492,7 +492,6 @@ _TF_A: Final = Profile(
     allow_zero_entry=False,
     aligned_entry=False,
     ignore_private_routing=False,
-    strict_affinity_bits=False,
     bad_resume_addr_error=_DENIED,
     signal_strict=True,
     masked_signal_waits=False,

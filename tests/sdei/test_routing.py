@@ -192,7 +192,7 @@ class TestRegister:
         assert board.register(SPI_NORMAL, flags=RM_PE, affinity=affinity) == INVALID
         assert board[0].call(STATUS, SPI_NORMAL) == 0
 
-    @pytest.mark.parametrize("affinity", [2, 1 << 31, (1 << 64) - 1])
+    @pytest.mark.parametrize("affinity", [2, 1 << 31 | 2, (1 << 64) - 1])
     def test_rm_any_ignores_the_affinity(self, affinity: int) -> None:
         board = Board()
         assert board.register(SPI_NORMAL, flags=RM_ANY, affinity=affinity) == SUCCESS
@@ -236,7 +236,7 @@ class TestRoutingSet:
 
     @pytest.mark.parametrize(
         ("mode", "affinity"),
-        [(2, 0), (3, 0), (1 << 32, 0), (1 << 63 | 1, 0), (RM_PE, 2), (RM_PE, 1 << 31)],
+        [(2, 0), (3, 0), (1 << 32, 0), (1 << 63 | 1, 0), (RM_PE, 2), (RM_PE, 1 << 31 | 2)],
     )
     def test_arguments_come_before_the_state(self, mode: int, affinity: int) -> None:
         for state in ("U", "R", "E"):
@@ -286,7 +286,7 @@ class TestSignal:
         assert board.enter() == [target]
         assert board[target].vcpu.x[0] == 0
 
-    @pytest.mark.parametrize("target", [2, 0x101, 0x8000_0000, 1 << 40, (1 << 64) - 1])
+    @pytest.mark.parametrize("target", [2, 0x101, 0x8000_0002, 1 << 40 | 2, (1 << 64) - 1])
     def test_no_such_pe(self, target: int) -> None:
         assert Board()[0].call(SIGNAL, 0, target) == INVALID
 

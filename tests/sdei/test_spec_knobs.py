@@ -51,7 +51,7 @@ TABLE = {
     "aligned_entry": (False, False, True, False),
     "reserved_flags_error": (INV, INV, INV, INV),
     "ignore_private_routing": (True, True, True, False),
-    "strict_affinity_bits": (False, False, True, False),
+    "strict_affinity_bits": (False, False, False, False),
     "register_clears_pending": (False, False, True, True),
     "unregister_clears_pending": (True, False, True, True),
     "context_index_first": (False, False, True, True),
@@ -260,8 +260,8 @@ class TestCalls:
             (REGISTER, SPI_NORMAL, 4, 0, 0, 0),
             (ROUTING_SET, SPI_NORMAL, 1, 0xFF00_0001),
         ]
-        assert answers(calls) == [INVALID, INVALID, SUCCESS, INVALID]
-        assert answers(calls, strict_affinity_bits=False) == [SUCCESS, SUCCESS, DENIED, SUCCESS]
+        assert answers(calls) == [SUCCESS, SUCCESS, DENIED, SUCCESS]
+        assert answers(calls, strict_affinity_bits=True) == [INVALID, INVALID, SUCCESS, INVALID]
 
     def test_preserve_x1_to_x3(self) -> None:
         for preserve, left in ((True, [7, 8, 9]), (False, [0, 0, 0])):
