@@ -164,10 +164,27 @@ def test_smccc_and_psci_numbers() -> None:
     assert [int(owner) for owner in smccc.Owner] == [0, 1, 2, 3, 4, 5, 6]
     assert {function.name: int(function) for function in psci.Function} == {
         "VERSION": 0x8400_0000,
+        "CPU_SUSPEND": 0x8400_0001,
+        "CPU_OFF": 0x8400_0002,
+        "CPU_ON": 0x8400_0003,
+        "AFFINITY_INFO": 0x8400_0004,
+        "MIGRATE_INFO_TYPE": 0x8400_0006,
         "SYSTEM_OFF": 0x8400_0008,
         "SYSTEM_RESET": 0x8400_0009,
         "FEATURES": 0x8400_000A,
+        "CPU_SUSPEND_64": 0xC400_0001,
+        "CPU_ON_64": 0xC400_0003,
+        "AFFINITY_INFO_64": 0xC400_0004,
     }
+    assert [(result.name, int(result)) for result in psci.Result] == [
+        ("SUCCESS", 0),
+        ("NOT_SUPPORTED", -1),
+        ("INVALID_PARAMETERS", -2),
+        ("ALREADY_ON", -4),
+        ("INVALID_ADDRESS", -9),
+    ]
+    assert (psci.AFFINITY_ON, psci.AFFINITY_OFF, psci.NO_MIGRATION) == (0, 1, 2)
+    assert psci.POWERDOWN == 1 << 16
     assert psci.VERSION_1_1 == 0x0001_0001
     assert list(psci.PSCI_0_1) == [0x95C1_BA5E, 0x95C1_BA5F, 0x95C1_BA60, 0x95C1_BA61]
 
