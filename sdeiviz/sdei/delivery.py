@@ -343,7 +343,6 @@ class Delivery:
             self._complete_all(vcpu, reason)
 
     def _complete_all(self, vcpu: SdeiVcpu, reason: str) -> None:
-        vcpu.sdei.mask_after = 0
         self.set_mask(vcpu, True)
         while vcpu.sdei.contexts:
             handler = self._complete(vcpu, reason)

@@ -336,6 +336,7 @@ class TestTrigger:
         board = Board().bring("R", SPI_NORMAL).bring("R", NORMAL)
         board[0].moments()
         board.gic.pulse(40)
+        board.gic.pulse(40)
         board.dispatcher.inject_event(board[0].vcpu, NORMAL, source="platform")
         assert board[0].moments() == [
             f"EventRaised({SPI_NORMAL}, 'interrupt', False)",

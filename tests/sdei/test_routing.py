@@ -113,6 +113,16 @@ class TestRmAny:
         board.complete(0)
         assert board.enter() == [1]
 
+    def test_again_after_completion_on_a_pe_masked_at_once(self) -> None:
+        board = Board(mask_waits_for_completion=False).unmask().bring("E", SPI_NORMAL)
+        board.raise_event(SPI_NORMAL)
+        assert board.enter() == [0]
+        board.raise_event(SPI_NORMAL)
+        board[0].call(PE_MASK)
+        assert board.enter() == []
+        board.complete(0)
+        assert board.enter() == [1]
+
     def test_whoever_takes_a_critical_event_passes_the_normal_one_on(self) -> None:
         board = ready()
         board.register(SPI_CRITICAL)
@@ -243,6 +253,13 @@ class TestRoutingSet:
             board = Board().bring(state, SPI_NORMAL)
             assert board[0].call(ROUTING_SET, SPI_NORMAL, mode, affinity) == INVALID
 
+    @pytest.mark.parametrize("state", ["U", "E", "ER", "RR", "UP"])
+    def test_refused_it_changes_nothing(self, state: str) -> None:
+        board = Board().bring(state, SPI_NORMAL)
+        assert board[0].call(ROUTING_SET, SPI_NORMAL, RM_PE, 1) == DENIED
+        handler = board.dispatcher.vm.shared[SPI_NORMAL]
+        assert (handler.routing_mode, handler.affinity) == (RM_ANY, 0)
+
     def test_pending_survives_and_follows_the_new_routing(self) -> None:
         board = Board().unmask()
         board.register(SPI_NORMAL)
@@ -317,6 +334,9 @@ def test_inject_a_shared_event() -> None:
     board[2].call(PE_UNMASK)
     assert board[1].inject(7, immediate=True) == 0
     assert board.enter() == [2]
+    assert board[1].call(PE_UNMASK) == 0
+    assert board[1].inject(7, immediate=True) == -16
+    assert board[1].pending() == set()
     assert board[0].cancel(7) == -16
     assert board[0].inject(7) == 0
     assert board[0].inject(7, immediate=True) == -16
