@@ -227,6 +227,9 @@ class VirtualMachine:
     def _owned_pending(self, intid: int, pe: int) -> None:
         self.stamp()
         self.dispatcher.interrupt_pending(intid, pe if is_private(intid) else None)
+        if self.current.sdei.requested:
+            # A guest that sets its timer does not exit, but the event comes right after.
+            self.current.core.stop_by(self.index)
 
     def _irq_changed(self, pe: int, level: bool) -> None:
         self.vcpus[pe].core.irq = level

@@ -17,7 +17,7 @@ from sdeiviz.guests.toolchain import Toolchain, find
 from sdeiviz.resources import resource
 
 HERE = Path(__file__).resolve().parent
-RUNTIME = ("conformance.S", "conformance.inc")
+RUNTIME = ("conformance.S", "conformance.inc", "matrix.inc")
 FROM_GUESTS = ("runtime.S", "sdei.h", "link.ld")
 """Shared with the bundled guests."""
 

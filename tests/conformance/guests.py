@@ -4,7 +4,7 @@ import functools
 import re
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sdeiviz import VirtualMachine
 from sdeiviz.guests.toolchain import find
@@ -35,14 +35,14 @@ def elf(name: str) -> Path:
     return output
 
 
-def run(requirement: Requirement, profile: Profile, clock: str | None = None) -> Outcome:
-    """Run a guest with the vCPUs it wants."""
+def run(requirement: Requirement, profile: Profile, **options: Any) -> Outcome:
+    """Run a guest with the vCPUs it wants; `options` are the machine's."""
     vm = VirtualMachine(
         elf(requirement.name),
         profile=profile,
         vcpus=requirement.vcpus,
         memory=MEMORY,
-        clock=clock,
+        **options,
     )
     stop = vm.run(BUDGET)
     lines = vm.console.splitlines() or [""]

@@ -4,7 +4,7 @@ import pytest
 
 from sdeiviz.machine import StopReason
 from sdeiviz.trace import EventDelivered, InterruptTaken, WaitForInterrupt
-from tests.machine.guest import DATA, guest
+from tests.machine.guest import DATA, everything, guest
 from tests.machine.machines import SMP, WAYS, run
 
 TIMER = """
@@ -303,3 +303,44 @@ def test_an_event_of_a_timer_interrupts_a_loop_at_its_time(vcpus: int) -> None:
     (delivered,) = [event for event in vm.trace if isinstance(event, EventDelivered)]
     assert vm.vcpus[0].x[20] == made["spin"]
     assert 300 <= delivered.time <= 350
+
+
+EVENT_OF_OWN_TIMER = (
+    SMP
+    + """
+    mov x1, #27
+    call 0xc400002d             // bind
+    mov x19, x0
+    mov x1, x19
+    ldr x2, =handler
+    mov x3, #0
+    mov x4, #0
+    mov x5, #0
+    call 0xc4000021
+    mov x1, x19
+    call 0xc4000022
+    call 0xc400002c
+    mov x1, #1
+    msr cntv_cval_el0, xzr
+    nop
+    msr cntv_ctl_el0, x1        // due at once
+after:
+    nop
+    nop
+spin: b spin
+handler:
+    mov x20, x2
+    off
+"""
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_an_event_of_the_guests_own_timer_comes_right_after_it_is_set(vcpus: int, way: str) -> None:
+    made = guest(EVENT_OF_OWN_TIMER)
+    state = run(made, way, profile="den0054c", vcpus=vcpus)
+    vm = made.vm(profile="den0054c", vcpus=vcpus)
+    assert vm.run(10_000).reason is StopReason.POWER_OFF
+    assert vm.vcpus[0].x[20] == made["after"]
+    assert state == everything(vm)
