@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
@@ -117,10 +117,21 @@ class Debugger:
         """Addresses at which `run` and `run_back` stop."""
         return self.session.breakpoints
 
-    def step(self, count: int = 1) -> None:
-        """Execute some instructions."""
-        with self._moving(frame.STEP_BYTES if count == 1 else frame.JUMP_BYTES):
-            self.session.step(count)
+    @property
+    def vcpu(self) -> int:
+        """Number of the vCPU shown."""
+        return self.session.vcpu
+
+    def select(self, vcpu: int | None) -> None:
+        """Look at one vCPU from now on; None: always at the one whose turn it is."""
+        with self._moving():
+            self.session.select(vcpu)
+
+    def step(self, count: int = 1, *, vcpu: int | None = None) -> None:
+        """Execute some instructions, of whoever's turn it is or of one vCPU."""
+        plain = count == 1 and vcpu is None
+        with self._moving(frame.STEP_BYTES if plain else frame.JUMP_BYTES), self._stoppable():
+            self.session.step(count, vcpu=vcpu)
 
     def step_back(self, count: int = 1) -> None:
         """Go back by some instructions, to the start at most."""
@@ -171,20 +182,20 @@ class Debugger:
         with self._moving():
             return self.session.toggle_breakpoint(address)
 
-    def inject_event(self, event: int, *, immediate: bool = False) -> int:
-        """Raise an event from the host; 0, -ENOENT or -EBUSY."""
+    def inject_event(self, event: int, *, immediate: bool = False, vcpu: int | None = None) -> int:
+        """Raise an event from the host, by default on the vCPU shown; 0 or a negative errno."""
         with self._moving(acts=True):
-            return self.session.inject_event(event, immediate=immediate)
+            return self.session.inject_event(event, immediate=immediate, vcpu=vcpu)
 
-    def cancel_event(self, event: int) -> int:
-        """Withdraw a pending event; 0, -ENOENT or -EBUSY."""
+    def cancel_event(self, event: int, *, vcpu: int | None = None) -> int:
+        """Withdraw a pending event, by default of the vCPU shown; 0 or a negative errno."""
         with self._moving(acts=True):
-            return self.session.cancel_event(event)
+            return self.session.cancel_event(event, vcpu=vcpu)
 
-    def write_register(self, name: str, value: int) -> None:
-        """Set a register."""
+    def write_register(self, name: str, value: int, *, vcpu: int | None = None) -> None:
+        """Set a register, by default of the vCPU shown."""
         with self._moving(acts=True):
-            self.session.write_register(name, value)
+            self.session.write_register(name, value, vcpu=vcpu)
 
     def write_memory(self, ipa: int, data: bytes) -> None:
         """Write RAM."""
@@ -273,14 +284,14 @@ class Debugger:
         budget: int,
         *,
         forked: bool = False,
-        before: Registers | None = None,
+        before: Sequence[Registers] = (),
         **others: Any,
     ) -> None:
         if self.widget is not None:
             session = self.session
             snapshot = session.snapshot()
             self.widget.show(
-                replace(snapshot, previous=before) if before else snapshot,
+                replace(snapshot, previous=before[snapshot.vcpu]) if before else snapshot,
                 session.moments(),
                 budget=budget,
                 forked=forked,
@@ -337,7 +348,7 @@ class Debugger:
         """
         if self._task is not None:
             raise Error(BUSY)
-        before = self.session.snapshot().registers
+        before = self.session.registers()
         self._stop_wanted = False
         try:
             stop = advance()
@@ -351,7 +362,7 @@ class Debugger:
             pass
         self._show(frame.JUMP_BYTES, before=before, running="", **done)
 
-    async def _go_on(self, advance: Callable[[], Stop | None], before: Registers) -> None:
+    async def _go_on(self, advance: Callable[[], Stop | None], before: Sequence[Registers]) -> None:
         error = ""
         shown = perf_counter()
         try:
