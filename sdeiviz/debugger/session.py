@@ -159,30 +159,45 @@ class Session:
             Count those of this vCPU only, and step over the others' turns. By default, each
             instruction counts, whoever's turn it is.
         """
-        with self._command():
-            if vcpu is None:
-                self._go_on_to(self.index + _count(count))
-            else:
-                self._step_vcpu(self._number(vcpu), _count(count))
+        if vcpu is None:
+            target = self.index + _count(count)
+            with self._command():
+                while self.index < target and self._advance_once(target) is None:
+                    pass
+        else:
+            for _ in range(_count(count)):
+                if self.step_vcpu(vcpu) is not None:
+                    break
 
-    def _step_vcpu(self, number: int, count: int) -> None:
-        vm = self._vm
+    def step_vcpu(self, vcpu: int) -> Stop | None:
+        """Go on until a vCPU has executed one instruction, over the turns of others.
+
+        Returns what stopped the machine before, None where nothing did.
+
+        Raises
+        ------
+        Error
+            It is switched off, or there is no such vCPU.
+        """
+        vm, number = self._vm, self._number(vcpu)
         if not vm.vcpus[number].on:
             raise Error(f"vCPU {number} is switched off: it executes nothing")
-        for _ in range(count):
+        with self._command():
             while vm.current.number != number:
-                if self._stops(vm.scheduler.limit(FOREVER)):
-                    return
-            self._go_on_to(self.index + 1)
+                stop = self._advance_once(vm.scheduler.limit(FOREVER))
+                if stop is not None:
+                    return stop
+            target = self.index + 1
+            while self.index < target:
+                stop = self._advance_once(target)
+                if stop is not None:
+                    return stop
+        return None
 
-    def _go_on_to(self, target: int) -> None:
-        while self.index < target and not self._stops(target):
-            pass
-
-    def _stops(self, target: int) -> bool:
-        """Advance for a slice of host time; tell whether anything but the index ended it."""
+    def _advance_once(self, target: int) -> Stop | None:
+        """Advance for a slice of host time; None also where it reached the index."""
         stop = self._recording.advance(target)
-        return stop is not None and stop.reason is not StopReason.BUDGET
+        return None if stop and stop.reason is StopReason.BUDGET else stop
 
     def step_back(self, count: int = 1) -> None:
         """Go back by `count` instructions, to the start at most."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from time import perf_counter
@@ -326,7 +327,10 @@ class Debugger:
             elif name == "continue":
                 self._run(self.session.run_slice, done)
             elif name == "next":
-                self._run(self._next_slice, done)
+                self._run(partial(self._slice, self.session.next_sdei), done)
+            elif name == "over":
+                step = partial(self.session.step_vcpu, self.session.vcpu)
+                self._run(partial(self._slice, step), done)
             elif name in _WINDOWS:
                 _WINDOWS[name](widget, message)
                 widget.answer(**done)
@@ -381,11 +385,10 @@ class Debugger:
             self._task = None
             self._show(frame.JUMP_BYTES, before=before, running="", error=error)
 
-    def _next_slice(self) -> Stop | None:
-        """Look for the next moment of SDEI for a slice of host time."""
-        session = self.session
-        with _Alarm(_SLICE_SECONDS, session.request_stop):
-            stop = session.next_sdei()
+    def _slice(self, move: Callable[[], Stop | None]) -> Stop | None:
+        """Let the session look for something, for a slice of host time."""
+        with _Alarm(_SLICE_SECONDS, self.session.request_stop):
+            stop = move()
         if stop is None:
             return _REACHED
         return None if stop.reason is StopReason.INTERRUPTED else stop
@@ -458,6 +461,7 @@ _MOVES: Final[dict[str, tuple[int, bool, Callable[[Session, _Message], object]]]
         False,
         lambda session, m: session.toggle_breakpoint(int(m["address"], 16)),
     ),
+    "select": (frame.JUMP_BYTES, False, lambda session, m: session.select(_pe(m))),
     "inject": (frame.JUMP_BYTES, True, lambda session, m: session.inject_event(int(m["event"]))),
 }
 """Messages that move the session: bytes that the answer may take, whether it is an input, how."""
@@ -466,8 +470,14 @@ _WINDOWS: Final[dict[str, Callable[[DebuggerWidget, _Message], None]]] = {
     "log": lambda widget, m: widget.send_log(int(m["first"])),
     "console": lambda widget, m: widget.send_console(),
     "code": lambda widget, m: widget.send_code(),
+    "table": lambda widget, m: widget.send_table(str(m["name"])),
 }
 """Messages that only ask for more of what is shown; they may come while the guest runs."""
+
+
+def _pe(message: _Message) -> int | None:
+    """Return the PE that the reader chose; None: whoever's turn it is."""
+    return None if message["pe"] is None else int(message["pe"])
 
 
 def _clip(message: _Message, total: int) -> int:

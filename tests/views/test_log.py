@@ -50,7 +50,8 @@ def delivered(index: int, event: int = 0) -> EventDelivered:
 
 
 def entries(*trace: TraceEvent) -> list[log.LogEntry]:
-    made = log.Log({BASE: "_start", BASE + 16: "print"}, (0, 1))
+    made = log.Log({BASE: "_start", BASE + 16: "print"})
+    made.meet(moment())
     made.follow(trace)
     return made.entries
 
@@ -279,10 +280,10 @@ def test_the_last_move_of_each_event() -> None:
     ]
     made = log.Log()
     made.follow(trace)
-    assert made.last_move(0, 3) == (State.REGISTERED, State.ENABLED)
-    assert made.last_move(0, 2) == (State.UNREGISTERED, State.REGISTERED)
-    assert made.last_move(1, 3) == (State.UNREGISTERED, State.REGISTERED)
-    assert made.last_move(1, 1) is None
+    assert made.last_move(0, 0, 3) == (State.REGISTERED, State.ENABLED)
+    assert made.last_move(0, 0, 2) == (State.UNREGISTERED, State.REGISTERED)
+    assert made.last_move(0, 1, 3) == (State.UNREGISTERED, State.REGISTERED)
+    assert made.last_move(0, 1, 1) is None
 
 
 def test_hostile_names_are_made_visible() -> None:
