@@ -76,8 +76,8 @@ def cells() -> Iterator[tuple[str, str, str]]:
                 continue  # there is no handler to complete
             if action is Action.RELEASE and running:
                 continue  # an event cannot vanish under its handler
-            # A bound event that is not unregistered cannot be released either: SHARED_RESET is DENIED
-            # whatever the cell answers.
+            # A bound event that is not unregistered cannot be released either: SHARED_RESET is
+            # DENIED whatever the cell answers.
             answer = "DENIED" if result.name != "DENIED" else "SUCCESS"
             cell = f"{answer} {after.name}"
             if action is Action.COMPLETE or (action is Action.SHARED_RESET and running):
