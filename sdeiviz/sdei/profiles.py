@@ -36,8 +36,9 @@ class Profile:
     """How the dispatcher behaves where implementations differ.
 
     A switch that is true gives what the specification, or the series' own text, asks for; false
-    gives what some code does instead. Three are named the other way round, after the behaviour that
-    is out of the ordinary: `full_width_arguments`, `signal_strict` and `strict_register_values`.
+    gives what some code does instead. Four are named the other way round, after the behaviour that
+    is out of the ordinary: `full_width_arguments`, `strict_affinity_bits`, `signal_strict` and
+    `strict_register_values`.
     The defaults are those of ``den0054c``. D1 to D11 number the differences found in reading the
     code of v7.
     """
