@@ -100,6 +100,10 @@ other:
     mov x1, #0
     call 0xc4000022
     call 0xc400002c
+    mov x0, #13
+    msr cntv_tval_el0, x0
+    mov x0, #1
+    msr cntv_ctl_el0, x0
     msr daifclr, #2
     ldr x30, =body
     br x30
@@ -126,7 +130,8 @@ vectors:
     .align 7
     ldr w27, [x24, #0xc]
     str w27, [x24, #0x10]
-    msr cntv_ctl_el0, xzr
+    mov w27, #5                 // and again in 80 ns
+    msr cntv_tval_el0, x27
     msr cntp_ctl_el0, xzr
     str wzr, [x25, #0xc]
     add x29, x29, #1
