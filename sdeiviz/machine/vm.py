@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final, Literal
 
 from sdeiviz.abi import esr, pstate
@@ -56,6 +57,7 @@ from sdeiviz.trace import (
 
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
+SLICE_SECONDS: Final = 0.03
 _GICS: Final = {2: 8, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
@@ -343,6 +345,17 @@ class VirtualMachine:
 
     def run_slice(self, index: int) -> Stop | None:
         """Run towards an index for some 30 ms of host time; None while there is more to do."""
+        left = SLICE_SECONDS
+        end = perf_counter() + left
+        while left > 0:
+            stop = self._run_turn(index, left)
+            if stop or self.index >= index:
+                return stop
+            left = end - perf_counter()
+        return None
+
+    def _run_turn(self, index: int, seconds: float) -> Stop | None:
+        """Run the vCPU whose turn it is until something else is due."""
         if self.stopped:
             return self.stopped
         if self._stop_requested:
@@ -353,7 +366,7 @@ class VirtualMachine:
         core = self.current.core
         self.hypercalls.filter.has_run = True
         try:
-            end = core.run(self.scheduler.limit(index))
+            end = core.run(self.scheduler.limit(index), seconds)
         except CoreError as error:
             self._stop(self.current, StopReason.UNSUPPORTED, str(error))
             return self.stopped
