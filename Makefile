@@ -45,6 +45,7 @@ bench: .venv/test.stamp
 
 mutants: .venv/test.stamp
 	$(BIN)/python tests/mutants/run.py
+	$(BIN)/python tests/conformance/mutants.py
 
 fuzz: .venv/test.stamp
 	$(BIN)/python tests/sdei/fuzz.py

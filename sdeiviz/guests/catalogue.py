@@ -35,6 +35,7 @@ GUESTS: dict[str, Guest] = {
         Guest("delivery", "sends itself an event and comes back from it in two ways", "kvm-v7"),
         Guest("levels", "is interrupted at EL1t and EL0, and finds nothing changed", "kvm-v7"),
         Guest("selftest_hypercalls", "makes eight calls to see whether it may use SDEI", "kvm-v7"),
+        Guest("selftest_sdei", "obeys the kernel's own test of SDEI on two vCPUs", "kvm-v7"),
         Guest("client_driver", "compares what a handler finds with what it is told", "kvm-v7"),
         Guest("counter", "computes in registers for 120 million instructions", "kvm-v7"),
         Guest("counter_memory", "computes in memory for 120 million instructions", "kvm-v7"),

@@ -1,5 +1,6 @@
 """Builds the guests once and runs them."""
 
+import atexit
 import functools
 import re
 import tempfile
@@ -17,6 +18,7 @@ BUDGET = 20_000_000
 MEMORY = 1 << 20
 
 _DIRECTORY = tempfile.TemporaryDirectory(prefix="sdeiviz-conformance-")
+atexit.register(_DIRECTORY.cleanup)
 
 
 class Outcome(NamedTuple):

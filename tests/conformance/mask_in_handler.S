@@ -4,7 +4,8 @@
 // vcpus: 1
 // mutation: knob mask_waits_for_completion=off
 //
-// Until then a critical event still comes; afterwards neither it nor a normal one does.
+// Until then a critical event still comes, as these words are read here; afterwards neither it nor a
+// normal one does.
 
 #include "conformance.inc"
 

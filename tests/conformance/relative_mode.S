@@ -3,6 +3,8 @@
 // 5.1.2 In relative mode the entry counts from VBAR_EL1 as that is when the event strikes
 // vcpus: 1
 // mutation: knob relative_mode=off
+//
+// The specification does not say when VBAR_EL1 is read; for a shared event only then makes sense.
 
 #include "conformance.inc"
 

@@ -8,10 +8,14 @@
 
     variable handled
 
+    .macro  smc_0
+    .inst   0xd4000003                  // SMC #0: some assemblers keep it for EL3's own code
+    .endm
+
     // by_smc value, function, x1, ..., x5
     .macro  by_smc value, function, a1, a2, a3, a4, a5
     arguments CALL_\function, \a1, \a2, \a3, \a4, \a5
-    smc     #0
+    smc_0
     expect  x0, \value, "\function by SMC"
     .endm
 
@@ -27,7 +31,7 @@ guest:
     signal_self                         // and the other way, with the same handler
     holds   handled, 2, "the handler has run again"
     arguments 0xc400003e
-    smc     #0
+    smc_0
     expect  x0, NOT_SUPPORTED, "no call, by SMC"
     pass
 
@@ -35,5 +39,5 @@ handler:
     by_smc  ENABLED_RUNNING, EVENT_STATUS, 0
     count   handled
     arguments SDEI_EVENT_COMPLETE, SDEI_EV_HANDLED
-    smc     #0
+    smc_0
     fail    "EVENT_COMPLETE returned"

@@ -11,7 +11,7 @@ from sdeiviz.cli import main as sdeiviz
 from sdeiviz.guests.toolchain import available
 from sdeiviz.sdei import profile
 from sdeiviz.sdei.table import TABLE, Action, State
-from tests.conformance import build
+from tests.conformance import build, mutants
 from tests.conformance.deviations import DEVIATIONS
 from tests.conformance.guests import REQUIREMENTS, run, verdict
 from tests.conformance.mutation import made
@@ -49,6 +49,13 @@ def test_it_passes_by_the_python_clock_too(name: str) -> None:
 @pytest.mark.parametrize("name", SEVERAL_PES)
 def test_it_passes_with_short_turns_too(name: str) -> None:
     assert verdict(run(REQUIREMENTS[name], profile("den0054c"), quantum=137)) == "PASS"
+
+
+@pytest.mark.parametrize(
+    "name", ["critical_preempts", "level_fires_again", "matrix_shared", "routing_any"]
+)
+def test_it_passes_on_a_gicv3_too(name: str) -> None:
+    assert verdict(run(REQUIREMENTS[name], profile("den0054c"), gic=3)) == "PASS"
 
 
 @pytest.mark.parametrize("name", MUTATED)
@@ -145,3 +152,20 @@ def test_a_guest_without_header_is_named(tmp_path: Path) -> None:
     path.write_text("// 5.1 Something\n")
     with pytest.raises(build.Error, match=r"^lost\.S: no header"):
         build.read(path)
+
+
+def test_make_mutants_lists_the_killed_and_those_without(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [REQUIREMENTS["version"], REQUIREMENTS["el0_caller"]]
+    monkeypatch.setattr(mutants, "REQUIREMENTS", {r.name: r for r in chosen})
+    assert mutants.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split(maxsplit=1) == ["version", "killed by its guest  (knob version=1.0)"]
+    assert lines[1].split(maxsplit=1)[1].startswith("names no mutation  (the core itself")
+    assert lines[2] == "1 of 1 killed, 1 without one"
+
+    survivor = REQUIREMENTS["version"]._replace(mutation="knob relative_mode=off")
+    monkeypatch.setattr(mutants, "REQUIREMENTS", {"version": survivor})
+    assert mutants.main() == 1
+    assert "SURVIVED" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 
 from sdeiviz import VirtualMachine
 from sdeiviz.sdei import profile
-from sdeiviz.trace import EventDelivered, Hypercall, HypercallResult
+from sdeiviz.trace import EventCompleted, EventDelivered, Hypercall, HypercallResult
 
 EIGHT = {
     "SDEI_SHARED_RESET": 0xC400_0032,
@@ -162,3 +162,79 @@ def test_when_a_call_fails_what_was_done_is_undone(call: int, after: str) -> Non
     assert vm.console.endswith(f" = INVALID_PARAMETERS\n{after}")
     assert vm.console.count("INVALID_PARAMETERS") == 1
     assert not [e for e in vm.trace if isinstance(e, EventDelivered)]
+
+
+# -- the kernel's test of SDEI itself
+
+COMMANDS = {
+    "IDLE": [],
+    "SDEI_VERSION": [0x20],
+    "SDEI_FEATURES": [0x30, 0x30],
+    "SDEI_SHARED_RESET": [0x32],
+    "SDEI_PRIVATE_RESET": [0x31],
+    "SDEI_PE_UNMASK": [0x2C],
+    "SDEI_EVENT_GET_INFO": [0x29, 0x29, 0x29],
+    "SDEI_EVENT_REGISTER": [0x21],
+    "SDEI_EVENT_ENABLE": [0x22],
+    "SDEI_EVENT_SIGNAL": [0x2F, 0x28, 0x24, 0x24, 0x24, 0x24, 0x26],
+    "SDEI_PE_MASK": [0x2B],
+    "SDEI_EVENT_DISABLE": [0x23],
+    "SDEI_EVENT_UNREGISTER": [0x27],
+}
+"""What the test asks for, in its order, and which calls the guest makes of it."""
+ALL_PASS = "".join(f"{command}: PASS\n" for command in COMMANDS) + "EXIT\nPASS\n"
+
+
+@pytest.mark.parametrize("quantum", [100, 1777, 20_000])
+@pytest.mark.parametrize("name", PROFILES)
+def test_both_vcpus_obey_every_command_and_find_the_same(name: str, quantum: int) -> None:
+    vm = VirtualMachine("selftest_sdei", profile=name, vcpus=2, quantum=quantum)
+    assert vm.run(20_000_000).reason == "power-off"
+    assert vm.console == ALL_PASS
+    for vcpu in (0, 1):
+        calls = [e.function for e in vm.trace if isinstance(e, Hypercall) and e.vcpu == vcpu]
+        sdei = [call & 0xFF for call in calls if call >> 24 == 0xC4 and call & 0x20]
+        assert sdei == [call for command in COMMANDS.values() for call in command]
+        (delivered,) = [e for e in vm.trace if isinstance(e, EventDelivered) and e.vcpu == vcpu]
+        assert delivered.pc == address(vm, "signalled")
+        assert delivered.registers[:4] == (0, 0, 0, 0)
+        (completed,) = [e for e in vm.trace if isinstance(e, EventCompleted) and e.vcpu == vcpu]
+        assert completed.resume == address(vm, "vectors") + 0x280
+
+
+@pytest.mark.parametrize(
+    ("knobs", "failing"),
+    [
+        ({"version": 0x10000}, ["SDEI_VERSION", "SDEI_FEATURES"]),
+        ({"signaled_per_event": True}, ["SDEI_EVENT_GET_INFO"]),
+        ({"mask_tells_change": True}, ["SDEI_PE_MASK"]),
+        ({"preserve_x1_to_x3": True}, ["SDEI_EVENT_SIGNAL"]),
+        ({"signal_resolves_target": True}, ["SDEI_EVENT_SIGNAL"]),
+    ],
+    ids=["version", "signalled", "mask", "x1-x3", "target"],
+)
+def test_it_names_the_command_that_is_not_as_in_the_series(
+    knobs: dict[str, object], failing: list[str]
+) -> None:
+    vm = VirtualMachine("selftest_sdei", profile=profile("kvm-v7").replace(**knobs), vcpus=2)
+    assert vm.run(20_000_000).reason == "power-off"
+    lines = [f"{c}: {'FAIL' if c in failing else 'PASS'}" for c in COMMANDS]
+    assert vm.console.splitlines() == [*lines, "EXIT", "FAIL"]
+
+
+def test_it_notices_that_the_records_differ() -> None:
+    vm = VirtualMachine("selftest_sdei", vcpus=2)
+    while vm.console != "IDLE: PASS\n":
+        vm.run(1)
+    second = address(vm, "records") + 112
+    while not any(vm.memory[second : second + 8]):  # until it has its version
+        vm.run(1)
+    vm.write_memory(second + 16, b"\1")
+    assert vm.run(20_000_000).reason == "power-off"
+    assert "\nSDEI_VERSION: FAIL\nSDEI_FEATURES: PASS\n" in vm.console
+
+
+def test_it_wants_two_vcpus() -> None:
+    vm = VirtualMachine("selftest_sdei")
+    assert vm.run(20_000).reason == "power-off"
+    assert vm.console == "there is no second vCPU: this test needs two\n"

@@ -10,6 +10,7 @@ SMCCC = "sdeiviz/machine/smccc.py"
 STAGE2 = "sdeiviz/machine/stage2.py"
 STATE = "sdeiviz/machine/state.py"
 MEMORY = "sdeiviz/machine/memory.py"
+SCHEDULER = "sdeiviz/machine/scheduler.py"
 
 MUTATIONS = [
     # -- MMIO and external aborts
@@ -305,5 +306,18 @@ MUTATIONS = [
         "self.base <= ipa < self.base + self.size",
         "self.base <= ipa <= self.base + self.size",
         "RAM is a byte longer",
+    ),
+    # -- events of timers
+    Mutation(
+        SCHEDULER,
+        "vcpu.waiting or (vcpu.sdei.requested and vm.profile.kick_on_raise)",
+        "vcpu.waiting",
+        "a timer's event waits for the guest's next exit",
+    ),
+    Mutation(
+        VM,
+        "        if self.current.sdei.requested:\n",
+        "        if False:\n",
+        "an event of a timer that is set when due waits for the guest's next exit",
     ),
 ]
