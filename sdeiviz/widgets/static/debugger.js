@@ -1059,8 +1059,11 @@ class Surface {
       if (change) depth[end] = Math.max(0, depth[end] + change);
       if (kind === "+" || kind === "-") power[end] = (kind === "+") === way > 0;
     };
+    /** @type {Map<number, number[]>} depths before each row; a reset ends bars without a stroke */
+    const depths = new Map([[now, [...depth]]]);
     for (let n = now - 1; n >= first; n -= 1) {
       for (const stroke of [...strokesOf(n)].reverse()) pass(stroke, -1);
+      depths.set(n, [...depth]);
     }
 
     /** @type {Map<string, [number, number][]>} */
@@ -1084,6 +1087,7 @@ class Surface {
     const drawn = [];
     let nowAt = 0;
     for (let n = first; n <= last; n += 1) {
+      depth.splice(0, depth.length, ...depths.get(n) ?? depth);
       if (n === now) {
         nowAt = y + line / 4;
         goDown();
