@@ -67,6 +67,7 @@ _PSCI_REASONS: Final[dict[int, str]] = {
     psci.Result.ALREADY_ON: "This PE is on already.",
     psci.Result.INVALID_ADDRESS: "No code can be at this entry.",
 }
+NO_SLOT: Final = "Every slot for interrupts of this type is taken."
 _ERRNO_REASONS: Final = {
     errno.ENOENT: "has no registered handler.",
     errno.EINVAL: "is raised by its interrupt only.",
@@ -306,7 +307,7 @@ class Log:
         elif value == Result.NOT_SUPPORTED:
             entry.reason = "This call is not offered here."
         elif value == Result.OUT_OF_RESOURCE:
-            entry.reason = "Every slot for interrupts of this type is taken."
+            entry.reason = NO_SLOT
 
     def _explain_denied(self, entry: LogEntry, call: Call) -> None:
         if call is Call.INTERRUPT_BIND:

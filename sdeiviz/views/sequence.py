@@ -181,8 +181,8 @@ _STYLE: Final = """
 .sdeiviz-sequence text { font-family: inherit; font-size: 12px; fill: var(--ink);
   stroke: var(--pane); stroke-width: 4px; stroke-linejoin: round; paint-order: stroke; }
 .sdeiviz-sequence .index { fill: var(--muted); text-anchor: end; }
-.sdeiviz-sequence .heads text { font-weight: 600; text-anchor: middle; }
-.sdeiviz-sequence .heads .shown { text-decoration: underline; text-underline-offset: 4px; }
+.sdeiviz-sequence .heads text { text-anchor: middle; }
+.sdeiviz-sequence .heads .shown { font-weight: 700; fill: var(--accent); }
 .sdeiviz-sequence .life { stroke: var(--rule); stroke-width: 1.5; fill: none; }
 .sdeiviz-sequence .life.off { stroke-dasharray: 2 6; }
 .sdeiviz-sequence .bar { fill: var(--accent-soft); stroke: var(--accent); stroke-width: 1.5; }
@@ -223,9 +223,7 @@ def svg(snapshot: Snapshot, before: int = BEFORE, after: int = AFTER) -> str:
     if now_at is None:
         now_at, y = y, lines.go_down(y, depths, power)
     width, height = _GUTTER + _PITCH * len(lanes), y + _LINE / 2
-    heads = "".join(
-        f'<text x="{_x(lane):g}" y="18">{escape(_title(snapshot, lane))}</text>' for lane in lanes
-    )
+    heads = "".join(_heading(snapshot, lane) for lane in lanes)
     now = (
         f'<g class="now"><path d="M{_GUTTER} {now_at + _LINE / 4:g}H{width - 8}"/>'
         f'<text x="{_GUTTER - 8}" y="{now_at + _LINE / 4 + 4:g}">now</text></g>'
@@ -239,12 +237,14 @@ def svg(snapshot: Snapshot, before: int = BEFORE, after: int = AFTER) -> str:
     )
 
 
-def _title(snapshot: Snapshot, lane: int) -> str:
-    if lane == HYPERVISOR:
-        return "Hypervisor"
-    return f"PE {lane}" + (
-        " \N{BLACK RIGHT-POINTING TRIANGLE}" if snapshot.pes[lane].current else ""
-    )
+def _heading(snapshot: Snapshot, lane: int) -> str:
+    """Return a lane's name; the PE shown stands out, and a sign tells whose turn it is."""
+    name, look = "Hypervisor", ""
+    if lane != HYPERVISOR:
+        turn = snapshot.pes[lane].current
+        name = f"PE {lane}" + (" \N{BLACK RIGHT-POINTING TRIANGLE}" if turn else "")
+        look = ' class="shown"' if lane == snapshot.vcpu else ""
+    return f'<text{look} x="{_x(lane):g}" y="18">{name}</text>'
 
 
 def _x(lane: int) -> float:

@@ -5,7 +5,7 @@ from typing import Final
 from sdeiviz.debugger.snapshot import SlotView, Snapshot
 from sdeiviz.views import markup, tables, words
 
-TITLE: Final = "Slots for bound interrupts"
+TITLE: Final = "Slots"
 COLUMNS: Final = ("event", "for", "interrupt", "registered")
 NONE: Final = "This machine has no slots: INTERRUPT_BIND is not offered."
 

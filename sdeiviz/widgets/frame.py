@@ -218,7 +218,7 @@ def pe_signs(snapshot: Snapshot) -> str:
     """Return for each PE a letter for what it does, one for its mask, and how deep it is nested."""
     if len(snapshot.pes) == 1:
         return ""
-    return " ".join(
+    return "".join(
         f"{_STATES[pe.state]}{'m' if pe.masked else 'u'}{len(pe.contexts)}" for pe in snapshot.pes
     )
 
@@ -351,6 +351,10 @@ class Packer:
             # Nearly every register changed, and all are long: that they did must do.
             left += size(register_frame["was"])
             register_frame["was"] = ""
+        if left < _SKELETONS and traits["events"] != shown.get("events"):
+            left += size(traits["events"])
+            traits["events"] = [_cut(row[:4]) for row in traits["events"]]
+            left -= size(traits["events"])
         table = table_frame(snapshot, self.table)
         if table != shown.get("table"):
             left -= _fit(table, left - _SKELETONS)
