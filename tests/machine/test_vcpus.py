@@ -101,6 +101,27 @@ def test_answers_of_cpu_on(arguments: tuple[int, int, int], answer: int) -> None
     assert vm.vcpus[0].x[0] == answer & (1 << 64) - 1
 
 
+@pytest.mark.parametrize(
+    ("target", "level", "answer"),
+    [
+        (0, 0, 0),  # it is on
+        (1, 0, 1),
+        (2, 0, -2),  # there is none
+        (1, 1, 0),  # some core of the cluster is on
+        (0x1FF, 1, -2),
+        (0xFFFF, 2, 0),
+        (0xFF_FFFF, 3, 0),
+        (1 << 32, 3, -2),
+        (0, 4, -2),
+    ],
+)
+def test_answers_of_affinity_info(target: int, level: int, answer: int) -> None:
+    vm = guest("ldr x0, =0xc4000004\n hvc #0\n here: b here").vm(vcpus=2)
+    vm.vcpus[0].x[1], vm.vcpus[0].x[2] = target, level
+    vm.run(3)
+    assert vm.vcpus[0].x[0] == answer & (1 << 64) - 1
+
+
 def test_affinity_info_follows_cpu_on_and_cpu_off() -> None:
     ask = "mov x1, #1\n mov x2, #0\n call 0xc4000004\n"
     made = guest(

@@ -29,6 +29,13 @@ def ready(*, pes: int = 3, event: int = SPI_NORMAL, flags: int = 0, affinity: in
     return board
 
 
+def test_a_routed_entry_is_an_address() -> None:
+    board = ready(flags=RM_PE, affinity=1)
+    board.raise_event(SPI_NORMAL)
+    assert board.enter() == [1]
+    assert board[1].vcpu.pc == 0x4008_1000 + 0x2800
+
+
 class TestRmAny:
     def test_the_first_pe(self) -> None:
         board = ready()
