@@ -14,7 +14,7 @@ VENV := PYTHON='$(PYTHON)' LOCK='$(LOCK)' sh requirements/venv.sh
 UNSOUND := $(shell [ -x $(BIN)/python ] && grep -qsF "$$(pwd -P)/.venv" $(BIN)/activate || echo look)
 
 .NOTPARALLEL:
-.PHONY: help lab test check bench mutants guests diagrams lock debian clean look
+.PHONY: help lab test check bench mutants fuzz guests diagrams lock debian clean look
 
 help:
 	@echo 'make lab       JupyterLab on your own copy of the notebooks, in lab/'
@@ -22,6 +22,7 @@ help:
 	@echo 'make check     format, lint, types, import contracts'
 	@echo 'make bench     speed, against bare Unicorn in the same run'
 	@echo 'make mutants   do the tests notice one-line mistakes?'
+	@echo 'make fuzz      a million SDEI calls with everything at random'
 	@echo 'make guests    build the bundled guests again'
 	@echo 'make diagrams  draw the diagrams again'
 	@echo 'make lock      find the exact versions again: requirements/ci.txt, binder/requirements.txt'
@@ -45,6 +46,9 @@ bench: .venv/test.stamp
 mutants: .venv/test.stamp
 	$(BIN)/python tests/mutants/run.py
 	$(BIN)/python tests/conformance/mutants.py
+
+fuzz: .venv/test.stamp
+	$(BIN)/python tests/sdei/fuzz.py
 
 guests: .venv/test.stamp
 	$(BIN)/python assets/guests/build.py

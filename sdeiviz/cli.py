@@ -90,6 +90,19 @@ def _parser() -> argparse.ArgumentParser:
         "--vcpus", type=_number, metavar="N", default=1, help="number of vCPUs (default 1)"
     )
     run.add_argument(
+        "--quantum", type=_number, metavar="N", default=20_000, help="instructions of a vCPU's turn"
+    )
+    run.add_argument("--gic", type=int, choices=(2, 3), default=2, help="version of the GIC")
+    run.add_argument(
+        "--dtb",
+        type=_number,
+        metavar="ADDR",
+        help="where the device tree goes (default: the start of RAM); x0 points at it",
+    )
+    run.add_argument(
+        "--append", metavar="TEXT", help="command line for a kernel, in the device tree"
+    )
+    run.add_argument(
         "--profile", metavar="NAME", default="kvm-v7", help="SDEI profile (default kvm-v7)"
     )
     run.add_argument(
@@ -203,6 +216,9 @@ def _run(options: argparse.Namespace) -> int:
         "profile": rules.name,
         "set": options.set,
         "memory": options.memory,
+        "vcpus": options.vcpus,
+        "quantum": options.quantum,
+        "gic": options.gic,
     }
     vm = VirtualMachine(
         options.image,
@@ -211,6 +227,10 @@ def _run(options: argparse.Namespace) -> int:
         load_address=options.load,
         entry=options.entry,
         vcpus=options.vcpus,
+        quantum=options.quantum,
+        gic=options.gic,
+        dtb=options.dtb,
+        bootargs=options.append,
         trace=deque(maxlen=0),
     )
     header["sha256"] = vm.image.sha256

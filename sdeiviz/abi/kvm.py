@@ -6,6 +6,9 @@ from typing import Final
 CAP_ARM_SDEI: Final = 217
 """KVM_CAP_ARM_SDEI: there is nothing to enable, it only tells (patch 17)."""
 
+STD_BMAP: Final = 0x6030_0000_0016_0000
+"""KVM_REG_ARM_STD_BMAP: bit 0 shows the guest TRNG, bit 1 SDEI (patch 17)."""
+
 _ARM64: Final = 0x6000_0000_0000_0000
 _SIZE_SHIFT: Final = 52
 _FIRMWARE: Final = 0x0014 << 16

@@ -7,6 +7,7 @@ from capstone import CS_ARCH_ARM64, CS_MODE_ARM, Cs
 
 from sdeiviz.debugger.snapshot import Line
 from sdeiviz.machine import VirtualMachine
+from sdeiviz.machine.vcpu import Vcpu
 
 PROGRAM_LIMIT: Final = 800
 """Instructions up to which a whole program is listed."""
@@ -35,12 +36,12 @@ class Listing:
         self._vm = vm
         self._program: tuple[Line, ...] | None = None
 
-    def around(self, pc: int) -> tuple[Line, ...]:
-        """Return the instructions around a virtual address, as they stand in memory now."""
+    def around(self, vcpu: Vcpu) -> tuple[Line, ...]:
+        """Return the instructions around a vCPU's PC, as it sees them in memory now."""
+        pc = vcpu.pc
         start = pc - 4 * _BEFORE
         if start < 0:
             start = pc
-        vcpu = self._vm.vcpus[0]
         addresses = range(start, pc + 4 * _AFTER, 4)
         words = [(address, vcpu.core.read_word(address)) for address in addresses]
         return tuple(self._line(address, word) for address, word in words if word is not None)

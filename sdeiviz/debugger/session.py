@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from sdeiviz.abi.sdei import RoutingMode
 from sdeiviz.debugger.listing import Listing
 from sdeiviz.debugger.recording import DEFAULT_LIMIT, Recording
 from sdeiviz.debugger.snapshot import (
@@ -12,14 +13,19 @@ from sdeiviz.debugger.snapshot import (
     ContextView,
     HandlerView,
     Line,
+    PeView,
     Registers,
+    SlotView,
     Snapshot,
 )
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image
 from sdeiviz.machine import Stop, StopReason, VirtualMachine
+from sdeiviz.machine.gic import Interrupt
 from sdeiviz.machine.scheduler import FOREVER
+from sdeiviz.machine.vcpu import Vcpu
 from sdeiviz.sdei import Profile
+from sdeiviz.sdei.events import EventHandler
 from sdeiviz.trace import (
     Defect,
     EventCompleted,
@@ -81,7 +87,8 @@ class Session:
         self._recording = Recording(self._vm, memory_limit)
         self._listing = Listing(self._vm)
         self._breakpoints: set[int] = set()
-        self._previous: Registers | None = None
+        self._previous: tuple[Registers, ...] | None = None
+        self._selected: int | None = None
         self._moments: list[tuple[int, str]] = []
         self._moments_of = self._moments_cuts = 0
         self._stand()
@@ -113,14 +120,84 @@ class Session:
         """The SDEI implementation."""
         return self._vm.profile
 
+    # -- which vCPU is looked at
+
+    @property
+    def vcpu(self) -> int:
+        """Number of the vCPU shown: the one selected, else the one whose turn it is."""
+        return self._vm.current.number if self._selected is None else self._selected
+
+    def select(self, vcpu: int | None) -> None:
+        """Look at one vCPU from now on; None: always at the one whose turn it is.
+
+        Raises
+        ------
+        Error
+            There is no such vCPU.
+        """
+        self._selected = None if vcpu is None else self._number(vcpu)
+
+    def _number(self, vcpu: object) -> int:
+        """Return a vCPU's number, by default that of the one shown."""
+        if vcpu is None:
+            return self.vcpu
+        count = len(self._vm.vcpus)
+        if not isinstance(vcpu, int) or not 0 <= vcpu < count:
+            raise Error(f"no vCPU {vcpu!r:.40}: this machine has {count}, numbered from 0")
+        return vcpu
+
     # -- moving
 
-    def step(self, count: int = 1) -> None:
-        """Execute `count` instructions; an instruction that takes an exception counts as one."""
-        target = self.index + _count(count)
+    def step(self, count: int = 1, *, vcpu: int | None = None) -> None:
+        """Execute `count` instructions; an instruction that takes an exception counts as one.
+
+        Parameters
+        ----------
+        count
+            How many.
+        vcpu
+            Count those of this vCPU only, and step over the others' turns. By default, each
+            instruction counts, whoever's turn it is.
+        """
+        if vcpu is None:
+            target = self.index + _count(count)
+            with self._command():
+                while self.index < target and self._advance_once(target) is None:
+                    pass
+        else:
+            for _ in range(_count(count)):
+                if self.step_vcpu(vcpu) is not None:
+                    break
+
+    def step_vcpu(self, vcpu: int) -> Stop | None:
+        """Go on until a vCPU has executed one instruction, over the turns of others.
+
+        Returns what stopped the machine before, None where nothing did.
+
+        Raises
+        ------
+        Error
+            It is switched off, or there is no such vCPU.
+        """
+        vm, number = self._vm, self._number(vcpu)
+        if not vm.vcpus[number].on:
+            raise Error(f"vCPU {number} is switched off: it executes nothing")
         with self._command():
-            while self.index < target and self._recording.advance(target) is None:
-                pass
+            while vm.current.number != number:
+                stop = self._advance_once(vm.scheduler.limit(FOREVER))
+                if stop is not None:
+                    return stop
+            target = self.index + 1
+            while self.index < target:
+                stop = self._advance_once(target)
+                if stop is not None:
+                    return stop
+        return None
+
+    def _advance_once(self, target: int) -> Stop | None:
+        """Advance for a slice of host time; None also where it reached the index."""
+        stop = self._recording.advance(target)
+        return None if stop and stop.reason is StopReason.BUDGET else stop
 
     def step_back(self, count: int = 1) -> None:
         """Go back by `count` instructions, to the start at most."""
@@ -196,7 +273,7 @@ class Session:
         """Return the indices from start to end at which a breakpoint was about to run."""
         recording = self._recording
         recording.goto(start)
-        hits = [start] if self._vm.vcpus[0].pc in self._breakpoints else []
+        hits = [start] if self._vm.current.pc in self._breakpoints else []
         self._stand()
         self._arm(True)
         try:
@@ -208,7 +285,7 @@ class Session:
                     hits.append(self.index)
         finally:
             self._arm(False)
-        if self.index == end and end not in hits and self._vm.vcpus[0].pc in self._breakpoints:
+        if self.index == end and end not in hits and self._vm.current.pc in self._breakpoints:
             hits.append(end)
         return hits
 
@@ -232,19 +309,21 @@ class Session:
             raise KeyboardInterrupt
 
     def _stand(self) -> None:
-        """Let a breakpoint here not stop what goes on from here."""
-        self._vm.vcpus[0].core.standing_at = self.index
+        """Let a breakpoint here not stop what goes on from here, whoever's turn it is."""
+        for vcpu in self._vm.vcpus:
+            vcpu.core.standing_at = self.index
 
     def request_stop(self) -> None:
         """Make `run` come back soon; also from another thread."""
         self._vm.request_stop()
 
-    def moving(self) -> None:
-        """Remember the registers as shown now, to mark what differs at the next moment."""
-        self._moving()
+    def registers(self) -> tuple[Registers, ...]:
+        """Return the registers of every vCPU."""
+        return tuple(map(_registers, self._vm.vcpus))
 
     def _moving(self) -> None:
-        self._previous = self._registers()
+        """Remember the registers as shown now, to mark what differs at the next moment."""
+        self._previous = self.registers()
 
     # -- breakpoints
 
@@ -266,38 +345,42 @@ class Session:
         return address in self._breakpoints
 
     def _arm(self, on: bool) -> None:
-        core = self._vm.vcpus[0].core
         wanted = self.breakpoints if on else ()
-        if core.breakpoints != wanted:
-            core.breakpoints = wanted
+        for vcpu in self._vm.vcpus:
+            if vcpu.core.breakpoints != wanted:
+                vcpu.core.breakpoints = wanted
 
     # -- the host's hand
 
-    def inject_event(self, event: int, *, immediate: bool = False) -> int:
-        """Raise an event from the host; 0, -ENOENT or -EBUSY."""
-        self._moving()
-        result: int = self._recording.act("inject_event", event, immediate=immediate)
+    def inject_event(self, event: int, *, immediate: bool = False, vcpu: int | None = None) -> int:
+        """Raise an event from the host, by default on the vCPU shown.
+
+        Returns 0, -ENOENT, -EINVAL or -EBUSY, see `sdeiviz.sdei.Dispatcher.inject_event`.
+        """
+        number = self._number(vcpu)
+        result: int = self._act("inject_event", event, immediate=immediate, vcpu=number)
         return result
 
-    def cancel_event(self, event: int) -> int:
-        """Withdraw a pending event; 0, -ENOENT or -EBUSY."""
-        self._moving()
-        result: int = self._recording.act("cancel_event", event)
+    def cancel_event(self, event: int, *, vcpu: int | None = None) -> int:
+        """Withdraw a pending event, by default of the vCPU shown; 0, -ENOENT or -EBUSY."""
+        result: int = self._act("cancel_event", event, vcpu=self._number(vcpu))
         return result
 
-    def write_register(self, name: str, value: int) -> None:
-        """Set a register. In the past, this begins another history."""
-        self._moving()
-        self._recording.act("write_register", name, value)
+    def write_register(self, name: str, value: int, *, vcpu: int | None = None) -> None:
+        """Set a register, by default of the vCPU shown; in the past, another history begins."""
+        self._act("write_register", name, value, vcpu=self._number(vcpu))
 
     def write_memory(self, ipa: int, data: bytes) -> None:
         """Write RAM. In the past, this begins another history."""
-        self._moving()
-        self._recording.act("write_memory", ipa, data)
+        self._act("write_memory", ipa, data)
 
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
         self._recording.act("send_console", text)
+
+    def _act(self, method: str, *arguments: Any, **options: Any) -> Any:
+        self._moving()
+        return self._recording.act(method, *arguments, **options)
 
     # -- looking
 
@@ -332,8 +415,7 @@ class Session:
     def snapshot(self) -> Snapshot:
         """Return the moment shown, as plain values."""
         vm = self._vm
-        vcpu = vm.vcpus[0]
-        sdei = vcpu.sdei
+        vcpu = vm.vcpus[self.vcpu]
         return Snapshot(
             image=vm.image.name,
             profile=vm.profile.name,
@@ -341,30 +423,67 @@ class Session:
             total=self.total,
             time=vm.time,
             vcpu=vcpu.number,
-            registers=self._registers(),
-            previous=self._previous,
-            masked=sdei.masked,
-            handlers=tuple(
-                HandlerView(h.event, h.state, h.pending, h.entry, h.argument)
-                for h in sdei.handlers.values()
+            pinned=self._selected is not None,
+            pes=tuple(map(self._pe, vm.vcpus)),
+            slots=tuple(
+                SlotView(event, shared, vm.dispatcher.vm.bindings.get(event))
+                for event, shared in vm.dispatcher.vm.slots.items()
             ),
-            contexts=tuple(ContextView(c.event, c.pc, c.pstate, tuple(c.x)) for c in sdei.contexts),
+            interrupts=tuple(filter(_is_worth_showing, vm.gic.rows())),
+            registers=_registers(vcpu),
+            previous=self._previous[vcpu.number] if self._previous else None,
             trace=self.trace,
             now=self._recording.events_until(self.index),
-            listing=self._listing.around(vcpu.pc),
-            symbol=vm.image.symbols.name_at(vcpu.pc) or "",
+            listing=self._listing.around(vcpu),
             console=vm.console,
             stopped=vm.stopped.detail if vm.stopped else "",
             breakpoints=self.breakpoints,
             forked=self._recording.cuts > 0,
         )
 
-    def _registers(self) -> Registers:
-        core = self._vm.vcpus[0].core
-        pc, pstate = core.where()
-        return Registers(
-            tuple(core.x), core.sp, pc, pstate, *core.system_registers(SYSTEM_REGISTERS)
+    def _pe(self, vcpu: Vcpu) -> PeView:
+        pc, pstate = vcpu.where()
+        return PeView(
+            number=vcpu.number,
+            affinity=vcpu.mpidr,
+            on=vcpu.on,
+            waiting=vcpu.waiting,
+            current=vcpu is self._vm.current,
+            masked=vcpu.sdei.masked,
+            handlers=tuple(map(_handler, vcpu.sdei.handlers.values())),
+            contexts=tuple(ContextView(c.event, c.pc, c.pstate, c.x) for c in vcpu.sdei.contexts),
+            pc=pc,
+            pstate=pstate,
+            symbol=self.image.symbols.name_at(pc) or "",
         )
+
+
+def _handler(handler: EventHandler) -> HandlerView:
+    return HandlerView(
+        event=handler.event,
+        state=handler.state,
+        pending=handler.pending,
+        entry=handler.entry,
+        argument=handler.argument,
+        relative=handler.relative,
+        shared=handler.shared,
+        critical=handler.critical,
+        interrupt=handler.interrupt,
+        routed_to=handler.affinity if handler.routing_mode == RoutingMode.RM_PE else None,
+        running_on=handler.running_on,
+    )
+
+
+def _is_worth_showing(interrupt: Interrupt) -> bool:
+    # SGIs are always enabled.
+    enabled = interrupt.enabled and interrupt.intid >= 16
+    return enabled or interrupt.pending or interrupt.active or interrupt.line or interrupt.owned
+
+
+def _registers(vcpu: Vcpu) -> Registers:
+    core = vcpu.core
+    pc, pstate = core.where()
+    return Registers(tuple(core.x), core.sp, pc, pstate, *core.system_registers(SYSTEM_REGISTERS))
 
 
 def _integer(value: object) -> int:

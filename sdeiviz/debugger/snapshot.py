@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sdeiviz.abi import pstate
+from sdeiviz.machine.gic import Interrupt
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import TraceEvent
 
@@ -38,13 +40,23 @@ class Registers:
 
 @dataclass(frozen=True, slots=True)
 class HandlerView:
-    """One event's handler on the vCPU."""
+    """One event's handler: a PE's own, or the one that all share."""
 
     event: int
     state: State
     pending: bool
     entry: int
+    """An offset from VBAR_EL1 where `relative` is set."""
     argument: int
+    relative: bool
+    shared: bool
+    critical: bool
+    interrupt: int | None
+    """INTID of what raises the event, None where software does."""
+    routed_to: int | None
+    """Affinity of the only PE that takes a shared event, None: any may."""
+    running_on: int | None
+    """Number of the vCPU that runs a shared event's handler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,52 @@ class ContextView:
     pc: int
     pstate: int
     x: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """An event number that INTERRUPT_BIND can give out."""
+
+    event: int
+    shared: bool
+    interrupt: int | None
+    """INTID bound to it, None where it is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeView:
+    """One PE at a moment."""
+
+    number: int
+    affinity: int
+    on: bool
+    waiting: bool
+    current: bool
+    """Whether it is its turn."""
+    masked: bool
+    """Whether it takes no events."""
+    handlers: tuple[HandlerView, ...]
+    """Its own and the shared ones, in the order of delivery."""
+    contexts: tuple[ContextView, ...]
+    """Interrupted contexts, the innermost last."""
+    pc: int
+    pstate: int
+    symbol: str
+    """Where PC is, as "name+0x10"; "" where no symbol covers it."""
+
+    @property
+    def state(self) -> str:
+        """What it does: "off", "waiting", "running", or "ready" when it is another's turn."""
+        if not self.on:
+            return "off"
+        if self.waiting:
+            return "waiting"
+        return "running" if self.current else "ready"
+
+    @property
+    def level(self) -> str:
+        """Exception level and stack pointer."""
+        return pstate.mode_name(self.pstate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +146,22 @@ class Snapshot:
     time: int
     """Virtual time in nanoseconds."""
     vcpu: int
+    """Number of the PE that registers, listing and handlers are shown of."""
+    pinned: bool
+    """It was selected; else it is the one whose turn it is."""
+    pes: tuple[PeView, ...]
+    slots: tuple[SlotView, ...]
+    interrupts: tuple[Interrupt, ...]
+    """Interrupts that are enabled, pending, active or taken from the guest."""
     registers: Registers
     previous: Registers | None
-    """Registers at the moment shown before this one, for marking what changed."""
-    masked: bool
-    """Whether this PE takes no events."""
-    handlers: tuple[HandlerView, ...]
-    contexts: tuple[ContextView, ...]
-    """Interrupted contexts, the innermost last."""
+    """The same PE's registers at the moment shown before, for marking what changed."""
     trace: Sequence[TraceEvent]
     """The whole recording's events; those up to now are the first `now`."""
     now: int
     """How many events of `trace` have happened at this index."""
     listing: tuple[Line, ...]
     """Instructions around the program counter."""
-    symbol: str
-    """Where PC is, as "name+0x10"; "" where no symbol covers it."""
     console: str
     """Everything the guest has written so far."""
     stopped: str
@@ -111,3 +169,38 @@ class Snapshot:
     breakpoints: tuple[int, ...]
     forked: bool
     """A change in the past made this recording leave the one it came from."""
+
+    @property
+    def pe(self) -> PeView:
+        """The PE shown."""
+        return self.pes[self.vcpu]
+
+    @property
+    def masked(self) -> bool:
+        """Whether the PE shown takes no events."""
+        return self.pe.masked
+
+    @property
+    def handlers(self) -> tuple[HandlerView, ...]:
+        """Handlers of the PE shown."""
+        return self.pe.handlers
+
+    @property
+    def contexts(self) -> tuple[ContextView, ...]:
+        """Interrupted contexts of the PE shown, the innermost last."""
+        return self.pe.contexts
+
+    @property
+    def symbol(self) -> str:
+        """Where PC of the PE shown is."""
+        return self.pe.symbol
+
+    @property
+    def shared(self) -> tuple[HandlerView, ...]:
+        """Handlers of the shared events."""
+        return tuple(handler for handler in self.pe.handlers if handler.shared)
+
+    @property
+    def simple(self) -> bool:
+        """Whether there is one PE, and every event is its own."""
+        return len(self.pes) == 1 and not self.slots and not self.shared

@@ -8,7 +8,7 @@ preempts what runs; *active* from its acknowledgement to its deactivation.
 This is a GIC with one security state. Each set of interrupts is one integer: bit n is INTID n.
 
 An interrupt can be *taken* from the guest by firmware or a hypervisor. The guest then finds zeros
-where it was, as a Non-secure guest does for a Secure interrupt (IHI 0048B 4.1.4), until it is given
+where it was, as a Non-secure guest does for a Secure interrupt (IHI 0048B 4.3.5), until it is given
 back.
 """
 
@@ -132,7 +132,7 @@ class CpuInterface:
         return 0 if lowest[0] and (not lowest[1] or lowest[0] <= lowest[1]) else 1
 
     def group_priority(self, priority: int, group: int) -> int:
-        """Return the part of a priority that can preempt (IHI 0048B 3.3.3, IHI 0069 4.8.5)."""
+        """Return the part of a priority that can preempt (IHI 0048B 3.3.3, IHI 0069 4.8)."""
         point = self.binary_point[1] - 1 if group and not self.common else self.binary_point[0]
         return priority & (0xFF << (point + 1)) & _PRIORITY
 
@@ -229,8 +229,13 @@ class Gic:
         self._update(self._pes)
 
     def give_back(self, intid: int, pe: int | None = None) -> None:
-        """Let the guest have it again: disabled, inactive, in the group it was reset to."""
+        """Let the guest have it again, disabled, inactive, and in the group of a reset.
+
+        What was not taken stays as it is.
+        """
         for bank in self._named_banks(intid, pe):
+            if not bank.owned >> intid & 1:
+                continue
             keep = ~(1 << intid)
             bank.enabled &= keep
             bank.latch &= keep
@@ -239,7 +244,6 @@ class Gic:
             bank.group = bank.group & keep | self.reset_group << intid
         if intid in SHARED:
             self._route((intid,))
-        self._update(self._pes)
 
     def _named_banks(self, intid: int, pe: int | None) -> Iterable[Bank]:
         return self._banks(intid) if pe is None else (self._bank(intid, pe),)
@@ -531,7 +535,7 @@ class Gic:
             case Block.IGROUPR:
                 bank.group = bank.group & ~field | value
                 if bank is self._shared:
-                    self._route(bits(field & _ALL))
+                    self._route(bits(field))
             case Block.ISENABLER:
                 bank.enabled |= value
             case Block.ICENABLER:

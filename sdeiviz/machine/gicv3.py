@@ -2,7 +2,7 @@
 
 GICD_CTLR.DS and ARE read as one. Group 1 interrupts are IRQs; group 0's would be FIQs and wait.
 Every interrupt is in group 1 after a reset, as it is for a guest of KVM. A PE whose redistributor
-sleeps still gets its IRQ line raised: that is the architecture's wake request (11.1).
+sleeps still gets its IRQ line raised: that is its wake request.
 """
 
 from collections.abc import Iterable, Sequence
@@ -49,13 +49,13 @@ _ENABLE_GROUPS: Final = 0b11
 _ARE: Final = 1 << 4
 _DS: Final = 1 << 6
 _TYPER: Final = ITLINES | 15 << 19 | 1 << 24 | 1 << 26
-"""Sixteen INTID bits, A3V: affinity 3 may be used, RSS: and all of affinity 0 (12.9.38)."""
+"""Sixteen INTID bits, A3V: affinity 3 may be used, RSS: and all of affinity 0 (12.9)."""
 _GICR_TYPER_LAST: Final = 1 << 4
 _PROCESSOR_SLEEP: Final = 1 << 1
 _CHILDREN_ASLEEP: Final = 1 << 2
 _GICD_IDENTIFICATION: Final = bytes.fromhex("44000000 92b43b00 0df005b1")
 _GICR_IDENTIFICATION: Final = bytes.fromhex("44000000 93b43b00 0df005b1")
-"""PIDR4-7, PIDR0-3 and CIDR0-3, one byte a word: architecture 3 (12.1.13)."""
+"""PIDR4-7, PIDR0-3 and CIDR0-3, one byte a word: architecture 3 (12.9)."""
 
 AFFINITY: Final = 0xFF_00FF_FFFF
 """Aff3 to Aff0 as in MPIDR_EL1 and IROUTER."""
@@ -64,7 +64,7 @@ _ROUTING_MODE: Final = 1 << 31
 _CBPR: Final = 1 << 0
 _EOI_MODE: Final = 1 << 1
 _ICC_CTLR: Final = 4 << 8 | 1 << 15 | 1 << 18
-"""Five bits of priority, A3V and RSS (12.2.6)."""
+"""Five bits of priority, A3V and RSS (12.2)."""
 _ICC_SRE: Final = 0b111
 
 Encoding = tuple[int, int, int, int, int]
@@ -195,7 +195,7 @@ class Gic3(Gic):
             self._write_interrupts(0, offset, size, value, SHARED)
 
     def _targets(self, intid: int) -> Iterable[int]:
-        """Return the one PE an SPI goes to: the one named, or the first to take part (12.9.22)."""
+        """Return the one PE an SPI goes to: the one named, or the first to take part (12.9)."""
         route = self._routes[intid]
         if not route & _ROUTING_MODE:
             return [self._pe_of[route]] if route in self._pe_of else []
@@ -247,7 +247,7 @@ class Gic3(Gic):
             self._participation_changed()
 
     def _typer(self, pe: int) -> int:
-        """GICR_TYPER: affinity, processor number, and whether its region ends (12.11.38)."""
+        """GICR_TYPER: affinity, processor number, and whether its region ends (12.11)."""
         affinity = self._affinities[pe]
         packed = affinity >> 32 << 24 | affinity & 0xFF_FFFF
         last = pe + 1 in (len(self._pes), FIRST_REGION_PES)
@@ -334,7 +334,7 @@ class Gic3(Gic):
         return True
 
     def _if_of_group(self, intid: int, pe: int, group: int) -> int:
-        """Hide an interrupt from the registers of the other group (12.2.11, 12.2.13)."""
+        """Hide an interrupt from the registers of the other group (12.2)."""
         return intid if intid == SPURIOUS or self._group(intid, pe) == group else SPURIOUS
 
     def _read_iar(self, pe: int, group: int) -> int:
@@ -347,7 +347,7 @@ class Gic3(Gic):
         return intid
 
     def _generate(self, pe: int, value: int, groups: int) -> None:
-        """ICC_SGInR_EL1: to a list in one cluster, or to all others (12.2.17)."""
+        """ICC_SGInR_EL1: to a list in one cluster, or to all others (12.2)."""
         if value >> 40 & 1:
             named: Iterable[int] = (n for n in self._pes if n != pe)
         else:

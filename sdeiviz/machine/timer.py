@@ -94,7 +94,7 @@ class GenericTimer:
         return min((time for time in rises if time > after), default=None)
 
     def outputs(self, time: int) -> dict[int, bool]:
-        """Return the level of each timer's interrupt line, by INTID (Arm ARM D11.2.4)."""
+        """Return the level of each timer's interrupt line, by INTID (Arm ARM D11)."""
         return {
             intid: self._control[crm] & (_ENABLE | _IMASK) == _ENABLE
             and time // NS_PER_TICK >= self._compare[crm]

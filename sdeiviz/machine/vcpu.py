@@ -1,11 +1,12 @@
 """A vCPU: a core, its SDEI state, and what the hypervisor does when the guest exits to it."""
 
+import errno
 import struct
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from sdeiviz.abi import esr, pstate
+from sdeiviz.abi import esr, kvm, pstate
 from sdeiviz.abi.smccc import MASK32, MASK64, NOT_SUPPORTED
 from sdeiviz.cpu import Core, decode_access
 from sdeiviz.cpu.loadstore import ZERO_REGISTER, MemoryAccess, extend
@@ -21,7 +22,9 @@ from sdeiviz.machine.bus import Region
 from sdeiviz.machine.gicv3 import Gic3
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
+from sdeiviz.sdei import registers
 from sdeiviz.sdei.delivery import HostHang
+from sdeiviz.sdei.registers import RegisterError
 from sdeiviz.trace import (
     AT,
     ExceptionTaken,
@@ -174,7 +177,7 @@ class Vcpu:
                 if result is not None:
                     if result < 0:
                         result &= MASK64
-                    answer(result)
+                    answer(result, 0, 0, 0)
                     emit(("answer", result))
                 if sdei.requested:
                     self._deliver()
@@ -275,7 +278,7 @@ class Vcpu:
         if result is not None:
             result &= MASK64
             if self.vm.profile.smc_conduit:
-                self._answer(result)
+                self._answer(result, 0, 0, 0)
             else:
                 self.x[0] = result
             self.vm.emit(self, HypercallResult, function, result)
@@ -446,6 +449,45 @@ class Vcpu:
         self.core.pc = pc + 4
         return True
 
+    # -- migration registers (v7 patches 17 to 19)
+
+    def reg_list(self) -> tuple[int, ...]:
+        """Return the identifiers that `get_one_reg` knows, in KVM's order (KVM_GET_REG_LIST)."""
+        sdei = registers.reg_list() if self.vm.profile.migration_registers else ()
+        return (*sdei, kvm.STD_BMAP)
+
+    def get_one_reg(self, register: int) -> bytes:
+        """Read a pseudo firmware register (KVM_GET_ONE_REG); see `sdeiviz.sdei.registers`.
+
+        Parameters
+        ----------
+        register
+            One of `reg_list`.
+
+        Returns
+        -------
+        bytes
+            Its value, little-endian.
+
+        Raises
+        ------
+        RegisterError
+            There is none; its ``errno`` says what KVM answers.
+        """
+        if register == kvm.STD_BMAP:
+            return self.vm.hypercalls.filter.std_bitmap.to_bytes(8, "little")
+        return registers.get_one_reg(self.vm.dispatcher, self, register)
+
+    def set_one_reg(self, register: int, data: bytes) -> None:
+        """Set a pseudo firmware register (KVM_SET_ONE_REG), in any order."""
+        self.vm.stamp()
+        if register != kvm.STD_BMAP:
+            registers.set_one_reg(self.vm.dispatcher, self, register, data)
+        elif len(data) != 8:
+            raise RegisterError(errno.EINVAL, f"STD_BMAP has 8 bytes, not {len(data)}")
+        elif error := self.vm.hypercalls.filter.set_std_bitmap(int.from_bytes(data, "little")):
+            raise RegisterError(-error, f"STD_BMAP cannot become {data.hex()}")
+
     # -- state
 
     def reset(self, entry: int, x0: int) -> None:
@@ -480,12 +522,11 @@ class Vcpu:
         self.on, self.waiting, self._resume = state["power"]
 
 
-def _answer_writer(x: "memoryview[int]", *, only_x0: bool) -> Callable[[int], None]:
-    """Return what writes a call's result to x0 and, unless the profile keeps them, 0 to x1-x3."""
+def _answer_writer(x: "memoryview[int]", *, only_x0: bool) -> Callable[[int, int, int, int], None]:
+    """Return what writes x0 to x3 after a call, or x0 alone where the profile keeps the others."""
     if only_x0:
-        return partial(x.__setitem__, 0)
-    write = partial(struct.Struct("=4Q").pack_into, x[:4], 0)
-    return lambda result: write(result, 0, 0, 0)
+        return lambda x0, x1, x2, x3: x.__setitem__(0, x0)
+    return partial(struct.Struct("=4Q").pack_into, x[:4], 0)
 
 
 def _general(number: int) -> property:

@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final, Literal
 
 from sdeiviz.abi import esr, pstate
+from sdeiviz.abi.kvm import CAP_ARM_SDEI
 from sdeiviz.abi.sdei import AFFINITY
 from sdeiviz.abi.smccc import MASK64
 from sdeiviz.cpu import CoreError, End
@@ -55,6 +57,7 @@ from sdeiviz.trace import (
 
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
+SLICE_SECONDS: Final = 0.03
 _GICS: Final = {2: 8, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
@@ -130,6 +133,8 @@ class VirtualMachine:
         Version of the interrupt controller, 2 or 3.
     dtb
         Address of the device tree: by default the start of RAM, or nowhere if the image is there.
+    bootargs
+        The command line that the device tree has for a kernel.
     quantum
         Instructions of a vCPU's turn, where there are several.
     clock
@@ -160,6 +165,7 @@ class VirtualMachine:
         vcpus: int = 1,
         gic: Literal[2, 3] = 2,
         dtb: int | None = None,
+        bootargs: str | None = None,
         quantum: int = DEFAULT_QUANTUM,
         clock: str | None = None,
         trace: TraceSink | None = None,
@@ -200,8 +206,10 @@ class VirtualMachine:
         connect(self)
         self.gic.on_irq_change = self._irq_changed
         self.gic.on_owned_pending = self._owned_pending
-        self.one_shot.on_line = self.gic.set_line
-        self.device_tree = device_tree(self._platform(affinities, gic))
+        self.one_shot.on_line = self.uart.on_line = self.gic.set_line
+        self.device_tree = device_tree(
+            Platform(affinities, ram_size=memory, gic=gic, bootargs=bootargs)
+        )
         self.dtb = self._place_device_tree(dtb)
         """Address of the device tree, 0 where there is none."""
         self.trace = trace
@@ -227,9 +235,6 @@ class VirtualMachine:
 
     def _irq_changed(self, pe: int, level: bool) -> None:
         self.vcpus[pe].core.irq = level
-
-    def _platform(self, affinities: tuple[int, ...], gic: Literal[2, 3]) -> Platform:
-        return Platform(affinities, ram_base=self.memory.base, ram_size=self.memory.size, gic=gic)
 
     def _place_device_tree(self, address: int | None) -> int:
         """Return where the device tree goes: the start of RAM, as QEMU does, unless told."""
@@ -340,6 +345,17 @@ class VirtualMachine:
 
     def run_slice(self, index: int) -> Stop | None:
         """Run towards an index for some 30 ms of host time; None while there is more to do."""
+        left = SLICE_SECONDS
+        end = perf_counter() + left
+        while left > 0:
+            stop = self._run_turn(index, left)
+            if stop or self.index >= index:
+                return stop
+            left = end - perf_counter()
+        return None
+
+    def _run_turn(self, index: int, seconds: float) -> Stop | None:
+        """Run the vCPU whose turn it is until something else is due."""
         if self.stopped:
             return self.stopped
         if self._stop_requested:
@@ -350,7 +366,7 @@ class VirtualMachine:
         core = self.current.core
         self.hypercalls.filter.has_run = True
         try:
-            end = core.run(self.scheduler.limit(index))
+            end = core.run(self.scheduler.limit(index), seconds)
         except CoreError as error:
             self._stop(self.current, StopReason.UNSUPPORTED, str(error))
             return self.stopped
@@ -460,6 +476,7 @@ class VirtualMachine:
         self._load_image()
         self.gic.reset()
         self.one_shot.reset()
+        self.uart.reset()
         for vcpu in self.vcpus:
             vcpu.core.flush_code()
         self.dispatcher.reset_system()
@@ -547,10 +564,16 @@ class VirtualMachine:
 
     def _kick(self, vcpu: Vcpu) -> None:
         """Make a vCPU leave the guest, or its WFI, and enter it again."""
-        if self.stopped and self.stopped.reason is StopReason.WFI:
-            self.stopped = None
         if vcpu is self.current and not vcpu.waiting:
             vcpu.enter()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let vCPUs that wait go on if there is something for them now."""
+        if self.stopped and self.stopped.reason is StopReason.WFI:
+            if not any(vcpu.runnable for vcpu in self.vcpus):
+                return
+            self.stopped = None
         self.scheduler.settle()
 
     def write_register(self, name: str, value: int, *, vcpu: int = 0) -> None:
@@ -579,7 +602,8 @@ class VirtualMachine:
         except UnicodeEncodeError:
             raise Error(f"{text!r:.40} cannot be sent: it is not Unicode text") from None
         self.emit(self.current, HostInput, "console", text, len(data))
-        self.uart.input.extend(data)
+        self.uart.receive(data)
+        self._wake()
 
     def _written_by_host(self, offset: int, size: int) -> None:
         self.stage2.written_by_host(offset, size)
@@ -590,6 +614,10 @@ class VirtualMachine:
         """Let every core forget its translations: stage-2 entries lost rights."""
         for vcpu in self.vcpus:
             vcpu.core.flush_tlb()
+
+    def check_extension(self, capability: int) -> int:
+        """Tell whether the host has a capability (KVM_CHECK_EXTENSION): 1 for SDEI, 217."""
+        return int(capability == CAP_ARM_SDEI)
 
     # -- state
 

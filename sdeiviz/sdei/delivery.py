@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from sdeiviz.abi import pstate
-from sdeiviz.abi.sdei import AFFINITY, Result, RoutingMode
+from sdeiviz.abi.sdei import AFFINITY, SW_SIGNALED_EVENT, Result, RoutingMode
 from sdeiviz.abi.smccc import MASK64
 from sdeiviz.sdei.events import EventContext, EventHandler, SdeiVcpu, VcpuSdei
 from sdeiviz.sdei.interrupts import Interrupts, NoInterrupts
@@ -303,6 +303,8 @@ class Delivery:
                 other = 0
             vcpu.go_to(resume, other | HANDLER_PSTATE)
         handler = self._complete(vcpu, _COMPLETE, resume)
+        if sdei.masked and not (sdei.contexts or self.profile.masked_signal_waits):
+            self.drop_pending(vcpu, sdei.handlers[SW_SIGNALED_EVENT])
         if self.profile.request_after_complete and sdei.pending():
             sdei.requested = True
         if handler.shared and handler.pending:
@@ -341,7 +343,6 @@ class Delivery:
             self._complete_all(vcpu, reason)
 
     def _complete_all(self, vcpu: SdeiVcpu, reason: str) -> None:
-        vcpu.sdei.mask_after = 0
         self.set_mask(vcpu, True)
         while vcpu.sdei.contexts:
             handler = self._complete(vcpu, reason)

@@ -36,8 +36,9 @@ class Profile:
     """How the dispatcher behaves where implementations differ.
 
     A switch that is true gives what the specification, or the series' own text, asks for; false
-    gives what some code does instead. Three are named the other way round, after the behaviour that
-    is out of the ordinary: `full_width_arguments`, `signal_strict` and `strict_register_values`.
+    gives what some code does instead. Four are named the other way round, after the behaviour that
+    is out of the ordinary: `full_width_arguments`, `strict_affinity_bits`, `signal_strict` and
+    `strict_register_values`.
     The defaults are those of ``den0054c``. D1 to D11 number the differences found in reading the
     code of v7.
     """
@@ -129,9 +130,10 @@ class Profile:
         "EVENT_REGISTER ignores the routing of a private event; off: it must make sense",
     )
     strict_affinity_bits: bool = _knob(
-        True,
+        False,
         "DEN0054C 5.1.2, TF-A",
-        "bits 63:40 and 31:24 of an affinity must be zero, else INVALID; off: they are ignored",
+        "bits 63:40 and 31:24 of an affinity must be zero, else INVALID; off: they are ignored, so"
+        " that MPIDR_EL1 serves as it reads (bit 31 is set). The specification names no error",
     )
     register_clears_pending: bool = _knob(
         True,
@@ -185,6 +187,12 @@ class Profile:
         "TF-A",
         "EVENT_SIGNAL to a PE that is masked, or where event 0 is not enabled, is INVALID; off:"
         " the event becomes pending",
+    )
+    masked_signal_waits: bool = _knob(
+        True,
+        "DEN0054C 5.1.16, TF-A",
+        "event 0, pending on a PE that a handler has masked, waits for PE_UNMASK; off: it is lost"
+        " when the handler completes",
     )
     reset_denied_while_running: bool = _knob(
         True,
@@ -440,7 +448,6 @@ _KVM_V7: Final = Profile(
     smc_conduit=False,
     preserve_x1_to_x3=False,
     aligned_entry=False,
-    strict_affinity_bits=False,
     register_clears_pending=False,
     context_index_first=False,
     complete_answers_denied=False,
@@ -486,9 +493,9 @@ _TF_A: Final = Profile(
     allow_zero_entry=False,
     aligned_entry=False,
     ignore_private_routing=False,
-    strict_affinity_bits=False,
     bad_resume_addr_error=_DENIED,
     signal_strict=True,
+    masked_signal_waits=False,
     bind_secure_intr_error=_DENIED,
     bind_refuses_active=False,
     status_of_released_event=Result.SUCCESS,

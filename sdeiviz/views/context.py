@@ -48,7 +48,8 @@ def text(snapshot: Snapshot) -> str:
         return NONE
     level = f", {len(snapshot.contexts)} deep" if len(snapshot.contexts) > 1 else ""
     lines = [
-        f"interrupted by event {context.event}{level}: {pstate.describe(context.pstate)}",
+        f"interrupted by event {words.event(context.event)}{level}: "
+        + pstate.describe(context.pstate),
         f"{'':>8} {'interrupted':<16}   live",
     ]
     for pair in pairs(snapshot):

@@ -19,8 +19,9 @@ from sdeiviz.debugger.snapshot import HandlerView, Snapshot
 from sdeiviz.errors import Error
 from sdeiviz.resources import resource
 from sdeiviz.sdei.table import SHARED_ONLY, TABLE, Action, State
-from sdeiviz.views import markup
+from sdeiviz.views import markup, words
 from sdeiviz.views.log import Log, log_of
+from sdeiviz.views.palette import style
 
 NAME: Final = "states"
 
@@ -40,26 +41,6 @@ _LANE = 8  # half the distance between two opposite arrows
 _ARROW = 8
 _LINE = 14  # height of a line of text
 
-_LIGHT: Final = {
-    "ink": "#1f2328",
-    "muted": "#57606a",
-    "pane": "#ffffff",
-    "rule": "#818b98",
-    "accent": "#0969da",
-    "accent-soft": "#ddf4ff",
-    "bad": "#cf222e",
-}
-_DARK: Final = {
-    "ink": "#e6edf3",
-    "muted": "#a9b3bf",
-    "pane": "#161b22",
-    "rule": "#768390",
-    "accent": "#6cb6ff",
-    "accent-soft": "#12304f",
-    "bad": "#ff7b72",
-}
-"""Where nobody gives a colour as `--sdeiviz-NAME`."""
-
 _STYLE: Final = """
 .sdeiviz-states { font-family: system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 .sdeiviz-states text { font-family: inherit; font-size: 12px; fill: var(--muted); }
@@ -77,21 +58,6 @@ _STYLE: Final = """
 """
 
 
-def _style() -> str:
-    def colours(palette: dict[str, str]) -> str:
-        return " ".join(f"--{k}: var(--sdeiviz-{k}, {v});" for k, v in palette.items())
-
-    dark = colours(_DARK)
-    return (
-        f"\n.sdeiviz-states {{ {colours(_LIGHT)} }}\n"
-        f'[data-jp-theme-light="false"] .sdeiviz-states {{ {dark} }}\n'
-        "@media (prefers-color-scheme: dark) {\n"
-        ":root:not(:has([data-jp-theme-light])) .sdeiviz-states, svg.sdeiviz-states:root"
-        f" {{ {dark} }}\n}}"
-        f"{_STYLE}"
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Lit:
     """What the diagram shows of one event at one moment."""
@@ -107,25 +73,28 @@ class Lit:
     """Why, and what would have allowed it."""
 
 
-def lit(handler: HandlerView, log: Log, now: int) -> Lit:
-    """Find what to light for a handler.
+def lit(snapshot: Snapshot, handler: HandlerView, log: Log) -> Lit:
+    """Find what to light for a handler of the PE shown.
 
     Parameters
     ----------
+    snapshot
+        The moment.
     handler
-        The handler as it is now.
+        The handler as it is then.
     log
         The log of the recording.
-    now
-        How many events of the trace have happened.
     """
+    now = snapshot.now
     last = log.last(now)
     refused = last is not None and last.refused and last.event in (handler.event, None)
+    if last is not None and last.vcpu != snapshot.vcpu:
+        refused = False
     return Lit(
         event=handler.event,
         state=handler.state,
         pending=handler.pending,
-        taken=log.last_move(handler.event, now),
+        taken=log.last_move(snapshot.vcpu, handler.event, now),
         refused=last.refused if last and refused else None,
         reason=last.reason if last and refused else "",
     )
@@ -147,14 +116,22 @@ def text(snapshot: Snapshot) -> str:
     log = log_of(snapshot)
     parts = []
     for handler in snapshot.handlers:
-        now = lit(handler, log, snapshot.now)
-        lines = [f"Event {now.event}: {now.state.title}" + (", pending" if now.pending else "")]
+        now = lit(snapshot, handler, log)
+        title = f"{name(snapshot, now.event)}: {now.state.title}"
+        lines = [title + (", pending" if now.pending else "")]
         if now.taken:
             lines.append(f"came by {now.taken[0].title} -> {now.taken[1].title}")
         if now.refused:
             lines.append(f"refused: {now.reason}")
         parts.append("\n  ".join([*lines, *legality(now.state, snapshot.profile).splitlines()]))
     return "\n".join(parts)
+
+
+def name(snapshot: Snapshot, event: int) -> str:
+    """Name an event, and whose handler it is where there are several PEs."""
+    pe = "" if len(snapshot.pes) == 1 else f" on PE {snapshot.vcpu}"
+    shared = any(handler.event == event for handler in snapshot.shared)
+    return f"Event {words.event(event)}{', shared' if shared else pe}"
 
 
 def legality(state: State, profile: str = "kvm-v7") -> str:
@@ -191,7 +168,7 @@ def rules(profile: str = "kvm-v7") -> list[tuple[str, list[tuple[str, str]]]]:
 def html(snapshot: Snapshot) -> str:
     """Return the state of every event as a table."""
     rows = [
-        (str(h.event), h.state.title, "pending" if h.pending else "", f"{h.entry:#x}")
+        (words.event(h.event), h.state.title, "pending" if h.pending else "", f"{h.entry:#x}")
         for h in snapshot.handlers
     ]
     return markup.table("Events", ("event", "state", "waiting", "handler"), rows, (3,))
@@ -213,10 +190,11 @@ def svg(snapshot: Snapshot | None = None, event: int = 0) -> str:
     handler = next((h for h in snapshot.handlers if h.event == event), None)
     if handler is None:
         raise Error(
-            f"no event {event}: choose from {', '.join(str(h.event) for h in snapshot.handlers)}"
+            f"no event {words.event(event)}: choose from "
+            + ", ".join(words.event(h.event) for h in snapshot.handlers)
         )
-    now = lit(handler, log_of(snapshot), snapshot.now)
-    title = f"Event {event}: {now.state.title}"
+    now = lit(snapshot, handler, log_of(snapshot))
+    title = f"{name(snapshot, event)}: {now.state.title}"
     drawing = drawing.replace("States of an event handler", title, 1)
     drawing = _add_class(
         drawing, node_id(now.state), "current refused" if now.refused else "current"
@@ -396,7 +374,8 @@ def draw(graph: graphviz.Digraph) -> str:
     return (
         f'<svg class="sdeiviz-states" role="img" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="{box}" xmlns="http://www.w3.org/2000/svg">\n'
-        f"<title>States of an event handler</title>\n<style>{_style()}</style>{rest}\n"
+        "<title>States of an event handler</title>\n"
+        f"<style>{style('sdeiviz-states', _STYLE)}</style>{rest}\n"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sdeiviz.abi import esr
+from sdeiviz.abi import esr, psci
 from sdeiviz.abi.sdei import ARGUMENTS, CONTEXT_REGISTERS, SW_SIGNALED_EVENT, Call, Result, call_of
 from sdeiviz.abi.smccc import signed
 from sdeiviz.debugger.snapshot import Snapshot
@@ -25,7 +25,11 @@ from sdeiviz.trace import (
     HostInputResult,
     Hypercall,
     HypercallResult,
+    InterruptBound,
+    InterruptReleased,
+    InterruptTaken,
     MaskChanged,
+    PowerChanged,
     Stopped,
     SystemReset,
     TraceEvent,
@@ -39,12 +43,36 @@ SIGNS: Final = {
     "deliver": "\N{BLACK DOWN-POINTING TRIANGLE}",
     "complete": "\N{BLACK UP-POINTING TRIANGLE}",
     "mask": "\N{BLACK DIAMOND}",
+    "interrupt": "\N{DOWNWARDS ZIGZAG ARROW}",
+    "power": "\N{CIRCLED DOT OPERATOR}",
     "exception": "!",
     "input": "+",
     "defect": "\N{MULTIPLICATION SIGN}",
     "stop": "\N{BLACK SQUARE}",
 }
 """A sign for each kind of entry, so that none is told by its colour alone."""
+
+
+_Whose = tuple[int | None, int]
+"""PE and number of an event; no PE where it is shared."""
+
+PSCI_ARGUMENTS: Final = {
+    "CPU_ON": ("target", "entry", "context"),
+    "CPU_SUSPEND": ("state", "entry", "context"),
+    "AFFINITY_INFO": ("target", "level"),
+}
+"""What x1, x2, ... of PSCI's calls mean (DEN0022 5)."""
+_PSCI_REASONS: Final[dict[int, str]] = {
+    psci.Result.INVALID_PARAMETERS: "There is no such PE.",
+    psci.Result.ALREADY_ON: "This PE is on already.",
+    psci.Result.INVALID_ADDRESS: "No code can be at this entry.",
+}
+NO_SLOT: Final = "Every slot for interrupts of this type is taken."
+_ERRNO_REASONS: Final = {
+    errno.ENOENT: "has no registered handler.",
+    errno.EINVAL: "is raised by its interrupt only.",
+    errno.EBUSY: "cannot be taken at this moment.",
+}
 
 
 @dataclass(slots=True)
@@ -55,6 +83,8 @@ class LogEntry:
     """Of its first trace event."""
     index: int
     time: int
+    vcpu: int
+    """Number of the PE it happened on; of what the host does, the one it does it to."""
     kind: str
     """A key of `SIGNS`."""
     text: str
@@ -72,6 +102,10 @@ class LogEntry:
     arguments: tuple[int, ...] = ()
     effects: list[str] = field(default_factory=list)
     """What else came of it, in order."""
+    raised: list[tuple[int | None, int]] = field(default_factory=list)
+    """PE and number of each event that became pending; no PE where it is shared."""
+    switched: list[tuple[int, bool]] = field(default_factory=list)
+    """PEs that PSCI switched on or off."""
 
     def line(self) -> str:
         """Return the row as one line of text."""
@@ -87,22 +121,38 @@ class Log:
     ----------
     names
         Symbol names by address.
-    events
-        The numbers of the machine's events.
     """
 
-    def __init__(self, names: words.Names | None = None, events: Sequence[int] = ()) -> None:
+    def __init__(self, names: words.Names | None = None) -> None:
         self.names = names or {}
-        self.events = tuple(events)
+        self.events: tuple[int, ...] = ()
+        """The numbers of the events that there are."""
+        self.shared: frozenset[int] = frozenset()
+        """The numbers of those that all PEs share, now or once they are bound."""
+        self.several = False
+        """There is more than one PE, so each entry must say whose it is."""
         self._clear()
+
+    def meet(self, snapshot: Snapshot) -> None:
+        """Learn what machine a trace is of; before following it."""
+        self.events = tuple(handler.event for handler in snapshot.handlers)
+        self.shared = frozenset(
+            [handler.event for handler in snapshot.shared]
+            + [slot.event for slot in snapshot.slots if slot.shared]
+        )
+        self.several = len(snapshot.pes) > 1
 
     def _clear(self) -> None:
         self.entries: list[LogEntry] = []
         self._seen = 0
         self._last: TraceEvent | None = None
         self._call: LogEntry | None = None
-        self._states: dict[int, State] = {}
-        self._moves: dict[int, list[tuple[int, State, State]]] = {}
+        self._states: dict[_Whose, State] = {}
+        self._moves: dict[_Whose, list[tuple[int, State, State]]] = {}
+        self._stacks: dict[int, list[int]] = {}
+
+    def _whose(self, vcpu: int, event: int) -> "_Whose":
+        return (None if event in self.shared else vcpu), event
 
     def follow(self, trace: Sequence[TraceEvent]) -> None:
         """Take in what a trace holds by now; afresh where it is not the old one continued."""
@@ -126,14 +176,14 @@ class Log:
         count = self.count(now)
         return self.entries[count - 1] if count else None
 
-    def last_move(self, event: int, now: int) -> tuple[State, State] | None:
-        """Return the transition an event's handler made last within the first `now` events."""
-        moves = self._moves.get(event, [])
+    def last_move(self, vcpu: int, event: int, now: int) -> tuple[State, State] | None:
+        """Return the transition a PE's handler made last within the first `now` events."""
+        moves = self._moves.get(self._whose(vcpu, event), [])
         count = bisect_left(moves, now, key=lambda move: move[0])
         return moves[count - 1][1:] if count else None
 
     def _add(self, position: int, event: TraceEvent, kind: str, text: str) -> LogEntry:
-        entry = LogEntry(position, event.index, event.time, kind, text)
+        entry = LogEntry(position, event.index, event.time, event.vcpu, kind, text)
         self.entries.append(entry)
         return entry
 
@@ -144,19 +194,19 @@ class Log:
             case Hypercall():
                 self._take_call(position, event)
             case HypercallResult():
-                if self._call is not None:
-                    self._take_result(self._call, event)
+                entry, self._call = self._call, None
+                if entry is not None:
+                    self._take_result(entry, event)
             case HandlerStateChanged():
                 self._take_move(position, event)
             case MaskChanged():
                 done = "masked" if event.masked else "unmasked"
-                self._effect(position, event, "mask", f"PE {done}")
+                self._effect(position, event, "mask", f"{self._pe(event)} {done}")
             case EventRaised():
-                note = "was pending already" if event.already_pending else "pending"
-                self._effect(position, event, "raise", f"event {event.event} {note}")
+                self._take_raise(position, event)
             case EventCancelled():
                 note = "no longer pending" if event.was_pending else "was not pending"
-                self._effect(position, event, "raise", f"event {event.event} {note}")
+                self._effect(position, event, "raise", self._of(event, note))
             case EventDelivered():
                 self._take_delivery(position, event)
             case EventCompleted():
@@ -164,22 +214,43 @@ class Log:
             case _:
                 self._take_other(position, event)
 
+    def _pe(self, event: TraceEvent) -> str:
+        """Name a PE, by its number where it is not the one that the entry is about."""
+        other = self.several and self._call is not None and event.vcpu != self._call.vcpu
+        return f"PE {event.vcpu}" if other else "PE"
+
+    def _of(self, event: EventRaised | EventCancelled, note: str) -> str:
+        """Say something of an event, and of which PE's it is where that is another's."""
+        pe = self._pe(event)
+        where = f" on {pe}" if pe != "PE" and event.event not in self.shared else ""
+        return f"event {words.event(event.event)} {note}{where}"
+
     def _take_move(self, position: int, event: HandlerStateChanged) -> None:
         before, after = State(event.before), State(event.after)
-        self._states[event.event] = after
-        self._moves.setdefault(event.event, []).append((position, before, after))
+        whose = self._whose(event.vcpu, event.event)
+        self._states[whose] = after
+        self._moves.setdefault(whose, []).append((position, before, after))
         if self._call is not None and event.action != Action.DELIVER.value:
-            self._call.effects.append(f"event {event.event} {after.title}")
+            self._call.effects.append(f"event {words.event(event.event)} {after.title}")
+
+    def _take_raise(self, position: int, event: EventRaised) -> None:
+        note = "was pending already" if event.already_pending else "pending"
+        if event.source in ("interrupt", "platform"):
+            note += f": raised by {'its interrupt' if event.source == 'interrupt' else 'a device'}"
+        entry = self._effect(position, event, "raise", self._of(event, note))
+        entry.raised.append(self._whose(event.vcpu, event.event))
 
     def _take_call(self, position: int, event: Hypercall) -> None:
         call = call_of(event.function)
         name = words.function_name(event.function)
-        arguments = ""
         if call is not None:
-            pairs = zip(ARGUMENTS[call], event.arguments, strict=False)
-            arguments = ", ".join(
-                f"{label}={self._argument(label, value)}" for label, value in pairs
-            )
+            labels = ARGUMENTS[call]
+        else:
+            labels = PSCI_ARGUMENTS.get(name.removeprefix("PSCI "), ())
+        arguments = ", ".join(
+            f"{label}={self._argument(label, value)}"
+            for label, value in zip(labels, event.arguments, strict=False)
+        )
         entry = self._add(position, event, "call", f"{name}({arguments})")
         if event.conduit.lower() != "hvc":
             entry.text = f"{event.conduit.upper()} {entry.text}"
@@ -190,7 +261,7 @@ class Log:
         self._call = entry
         if (
             call in (Call.EVENT_COMPLETE, Call.EVENT_COMPLETE_AND_RESUME)
-            and self._running() is None
+            and self._running(event.vcpu) is None
         ):
             # The series writes no answer then: x0 stays what it was.
             entry.failed, entry.answer = True, "no answer"
@@ -200,19 +271,23 @@ class Log:
             )
 
     def _argument(self, label: str, value: int) -> str:
-        return (
-            words.place(value, self.names) if label in ("entry", "resume") else words.number(value)
-        )
+        if label in ("entry", "resume"):
+            return words.place(value, self.names)
+        if label == "interrupt":
+            return str(value)
+        return words.event(value) if label == "event" else words.number(value)
 
-    def _running(self) -> int | None:
-        return next((event for event, state in self._states.items() if state & 4), None)
+    def _running(self, vcpu: int) -> int | None:
+        """Return the event of the innermost handler that runs on a PE."""
+        stack = self._stacks.get(vcpu)
+        return stack[-1] if stack else None
 
     def _take_result(self, entry: LogEntry, event: HypercallResult) -> None:
         call, value = entry.call, signed(event.result)
         register = entry.arguments[0] if entry.arguments else 0
         raw = (
             call is Call.EVENT_CONTEXT
-            and self._running() is not None
+            and self._running(entry.vcpu) is not None
             and register < CONTEXT_REGISTERS
         )
         entry.answer = words.answer(call, event.result, raw=raw)
@@ -220,85 +295,104 @@ class Log:
             return
         entry.failed = True
         if call is None:
-            entry.reason = "Nobody answers to this function identifier."
+            known = entry.text.startswith("PSCI") and value != psci.Result.NOT_SUPPORTED
+            unknown = "Nobody answers to this function identifier."
+            entry.reason = _PSCI_REASONS.get(value, "") if known else unknown
         elif value == Result.DENIED:
             self._explain_denied(entry, call)
         elif value == Result.INVALID_PARAMETERS:
-            entry.reason = self._explain_invalid(call, entry.arguments)
+            entry.reason = self._explain_invalid(entry, call)
         elif value == Result.PENDING:
             entry.reason = "The handler is running: the event is unregistered once it completes."
         elif value == Result.NOT_SUPPORTED:
             entry.reason = "This call is not offered here."
+        elif value == Result.OUT_OF_RESOURCE:
+            entry.reason = NO_SLOT
 
     def _explain_denied(self, entry: LogEntry, call: Call) -> None:
+        if call is Call.INTERRUPT_BIND:
+            entry.reason = f"Interrupt {entry.arguments[0]} is active, or not for a client."
+            return
         try:
             action = Action(call.name)
         except ValueError:
             return
+        running = self._running(entry.vcpu)
+        entry.refused = action
         if entry.event is not None:
-            state = self._states.get(entry.event, State.UNREGISTERED)
-            entry.refused, entry.reason = action, explain(action, state)
-        elif self._running() is None:
-            entry.refused, entry.reason = (
-                action,
-                f"{call.name} needs a handler that is running; none is.",
-            )
+            state = self._states.get(self._whose(entry.vcpu, entry.event), State.UNREGISTERED)
+            entry.reason = explain(action, state)
+        elif running is not None:
+            event = words.event(running)
+            entry.reason = f"{call.name} must wait: the handler of event {event} is running."
+        elif action in (Action.RESET, Action.SHARED_RESET):
+            entry.reason = f"{call.name} must wait: a handler is running."
         else:
-            entry.refused, entry.reason = (
-                action,
-                f"{call.name} must wait: the handler of event {self._running()} is running.",
-            )
+            entry.reason = f"{call.name} needs a handler that is running; none is."
 
-    def _explain_invalid(self, call: Call, arguments: tuple[int, ...]) -> str:
+    def _explain_invalid(self, entry: LogEntry, call: Call) -> str:
+        arguments = entry.arguments
         first = arguments[0] if arguments else 0
         if ARGUMENTS[call][:1] == ("event",):
             if call is Call.EVENT_SIGNAL and first != SW_SIGNALED_EVENT:
                 return f"Only event {SW_SIGNALED_EVENT} can be signalled."
             if self.events and first not in self.events:
-                known = ", ".join(map(str, self.events))
-                return f"There is no event {words.number(first)}; this machine has {known}."
-            if (
-                call is Call.EVENT_SIGNAL
-                and self._states.get(first, State.UNREGISTERED) is State.UNREGISTERED
-            ):
-                return f"Event {first} is unregistered: it has no handler to go to."
+                known = ", ".join(map(words.event, self.events))
+                return f"There is no event {words.event(first)}; this machine has {known}."
+            if call is Call.EVENT_SIGNAL:
+                return self._explain_signal(entry)
             if call is Call.EVENT_REGISTER:
                 return f"The flags {arguments[3]:#x} have bits that are not accepted."
         if call is Call.EVENT_CONTEXT:
             return f"x{first} is not saved: only x0 to x{CONTEXT_REGISTERS - 1} are."
         return "An argument is outside what this call accepts."
 
-    def _effect(self, position: int, event: TraceEvent, kind: str, text: str) -> None:
+    def _explain_signal(self, entry: LogEntry) -> str:
+        """Of an event 0 that exists: it is about the PE. The series signals the caller only."""
+        state = self._states.get(self._whose(entry.vcpu, SW_SIGNALED_EVENT), State.UNREGISTERED)
+        if not self.several and state is State.UNREGISTERED:
+            return f"Event {SW_SIGNALED_EVENT} is unregistered: it has no handler to go to."
+        return f"No PE {words.number(entry.arguments[1])} takes this signal."
+
+    def _effect(self, position: int, event: TraceEvent, kind: str, text: str) -> LogEntry:
         """Note what a call did; on its own where no call is being made."""
-        if self._call is not None:
-            self._call.effects.append(text)
-        else:
-            self._add(position, event, kind, text)
+        if self._call is None:
+            return self._add(position, event, kind, text)
+        self._call.effects.append(text)
+        return self._call
 
     def _take_delivery(self, position: int, event: EventDelivered) -> None:
         entry = self._add(
             position,
             event,
             "deliver",
-            f"event {event.event} delivered: from {words.place(event.pc, self.names)}"
+            f"event {words.event(event.event)} delivered: from {words.place(event.pc, self.names)}"
             f" to {words.place(event.entry, self.names)}",
         )
         entry.event = event.event
+        self._stacks.setdefault(event.vcpu, []).append(event.event)
         self._call = None
 
     def _take_completion(self, position: int, event: EventCompleted) -> None:
+        if stack := self._stacks.get(event.vcpu):
+            stack.pop()
+        done = f"event {words.event(event.event)} completed:"
         if event.resume is None:
-            text = f"event {event.event} completed: back to {words.place(event.pc, self.names)}"
+            text = f"{done} back to {words.place(event.pc, self.names)}"
         else:
             text = (
-                f"event {event.event} completed: on at {words.place(event.resume, self.names)}, "
+                f"{done} on at {words.place(event.resume, self.names)}, "
                 f"ELR_EL1 = {words.place(event.pc, self.names)}"
             )
+        call = self._call
         entry = self._add(position, event, "complete", text)
         entry.event = event.event
-        if self._call is not None:
-            self._call.effects = []
-            self._call.event = event.event
+        if call is not None and call.call in (
+            Call.EVENT_COMPLETE,
+            Call.EVENT_COMPLETE_AND_RESUME,
+        ):
+            call.effects = []
+            call.event = event.event
         self._call = None
 
     def _take_other(self, position: int, event: TraceEvent) -> None:
@@ -321,12 +415,25 @@ class Log:
                 entry.reason = words.printable(event.reason)
             case WaitForInterrupt():
                 self._add(position, event, "stop", "WFI: waits for an interrupt or an event")
+            case InterruptTaken():
+                text = f"IRQ at {words.place(event.pc, self.names)}: vector {event.vector:#x}"
+                self._add(position, event, "interrupt", text)
+            case InterruptBound():
+                number = words.event(event.event)
+                text = f"interrupt {event.intid} raises event {number} from now on"
+                self._effect(position, event, "interrupt", text)
+            case InterruptReleased():
+                text = f"interrupt {event.intid} is the guest's again"
+                self._effect(position, event, "interrupt", text)
+            case PowerChanged():
+                self._take_power(position, event)
             case HostInput():
                 self._take_input(position, event)
             case HostInputResult():
                 self._take_input_result(event)
             case SystemReset():
                 self._states.clear()
+                self._stacks.clear()
                 self._add(position, event, "stop", "PSCI SYSTEM_RESET: the machine starts again")
             case Defect():
                 self._add(
@@ -341,8 +448,15 @@ class Log:
             case _:  # a new type of event must be given its words here
                 self._add(position, event, "stop", type(event).__name__)
 
+    def _take_power(self, position: int, event: PowerChanged) -> None:
+        done = f"on, at {words.place(event.entry, self.names)}" if event.on else "off"
+        entry = self._effect(position, event, "power", f"{self._pe(event)} switched {done}")
+        entry.switched.append((event.vcpu, event.on))
+
     def _take_input(self, position: int, event: HostInput) -> None:
         target = words.printable(event.target)
+        if event.action in ("inject", "cancel"):
+            target = words.event(int(event.target))
         text = {
             "inject": f"host injects event {target}",
             "cancel": f"host cancels event {target}",
@@ -359,18 +473,16 @@ class Log:
         entry, self._call = self._call, None
         if entry is None or event.result == 0:
             return
-        name = {-errno.ENOENT: "ENOENT", -errno.EBUSY: "EBUSY"}.get(event.result, "")
+        name = errno.errorcode.get(-event.result, "")
         entry.failed, entry.answer = True, f"{event.result} {name}".rstrip()
-        if name == "ENOENT":
-            entry.reason = f"Event {entry.event} has no registered handler."
-        elif name == "EBUSY":
-            entry.reason = f"Event {entry.event} cannot be taken at this moment."
+        reason = _ERRNO_REASONS.get(-event.result, "")
+        entry.reason = reason and f"Event {words.event(entry.event or 0)} {reason}"
 
 
 def log_of(snapshot: Snapshot) -> Log:
     """Return the log of the whole recording that a snapshot belongs to."""
-    names = {line.address: line.label for line in snapshot.listing if line.label}
-    log = Log(names, [handler.event for handler in snapshot.handlers])
+    log = Log({line.address: line.label for line in snapshot.listing if line.label})
+    log.meet(snapshot)
     log.follow(snapshot.trace)
     return log
 
@@ -378,18 +490,31 @@ def log_of(snapshot: Snapshot) -> Log:
 def text(snapshot: Snapshot, limit: int = 20) -> str:
     """Return the last entries up to now, each with the reason where it was refused."""
     lines = []
-    for entry in log_of(snapshot).upto(snapshot.now)[-limit:]:
-        lines.append(f"{entry.index:>8}  {entry.line()}")
+    log = log_of(snapshot)
+    for entry in log.upto(snapshot.now)[-limit:]:
+        whose = f"PE {entry.vcpu:<2} " if log.several else ""
+        lines.append(f"{entry.index:>8}  {whose}{entry.line()}")
         if entry.reason:
-            lines.append(f"{'':>10}  {entry.reason}")
+            lines.append(f"{'':>10}  {' ' * len(whose)}{entry.reason}")
     return "\n".join(lines) or "nothing has happened yet"
 
 
 def html(snapshot: Snapshot, limit: int = 20) -> str:
     """Return the last entries up to now as a table."""
+    log = log_of(snapshot)
+    columns = ["index", "PE", "what", "answer", "effect", "reason"]
     rows = [
-        (str(e.index), f"{SIGNS[e.kind]} {e.text}", e.answer, "; ".join(e.effects), e.reason)
-        for e in log_of(snapshot).upto(snapshot.now)[-limit:]
+        [
+            str(e.index),
+            str(e.vcpu),
+            f"{SIGNS[e.kind]} {e.text}",
+            e.answer,
+            "; ".join(e.effects),
+            e.reason,
+        ]
+        for e in log.upto(snapshot.now)[-limit:]
     ]
-    columns = ("index", "what", "answer", "effect", "reason")
+    if not log.several:
+        for row in (columns, *rows):
+            del row[1]
     return markup.table("Calls and events", columns, rows)

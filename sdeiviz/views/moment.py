@@ -4,7 +4,20 @@ from types import ModuleType
 from typing import Final
 
 from sdeiviz.debugger.snapshot import Snapshot
-from sdeiviz.views import console, context, diagram, disassembly, log, registers, summary
+from sdeiviz.views import (
+    console,
+    context,
+    diagram,
+    disassembly,
+    interrupts,
+    log,
+    pes,
+    registers,
+    sequence,
+    shared,
+    slots,
+    summary,
+)
 
 SECTIONS: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("Code", disassembly),
@@ -14,12 +27,25 @@ SECTIONS: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("Calls and events", log),
     ("Console", console),
 )
+MACHINE: Final[tuple[tuple[str, ModuleType], ...]] = (
+    ("PEs", pes),
+    ("Sequence", sequence),
+    ("Shared events", shared),
+    ("Slots", slots),
+    ("Interrupts", interrupts),
+)
+"""What there is to say of more than one PE, or of more events than its own."""
+
+
+def sections(snapshot: Snapshot) -> tuple[tuple[str, ModuleType], ...]:
+    """Return the views of a moment that have something to say."""
+    return SECTIONS if snapshot.simple else SECTIONS + MACHINE
 
 
 def text(snapshot: Snapshot) -> str:
     """Return all views, one under the other."""
     parts = [summary.text(snapshot)]
-    for title, view in SECTIONS:
+    for title, view in sections(snapshot):
         parts.append(f"-- {title} " + "-" * (70 - len(title)))
         parts.append(view.text(snapshot))
     return "\n".join(parts)
@@ -27,5 +53,5 @@ def text(snapshot: Snapshot) -> str:
 
 def html(snapshot: Snapshot) -> str:
     """Return all views one under the other: no script, no style, every word escaped."""
-    parts = "".join(view.html(snapshot) for _, view in SECTIONS)
+    parts = "".join(view.html(snapshot) for _, view in sections(snapshot))
     return f"<section>{summary.html(snapshot)}{parts}</section>"

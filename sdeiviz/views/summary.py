@@ -23,7 +23,8 @@ def sentence(snapshot: Snapshot, last: LogEntry | None) -> str:
         return f"Stopped: {words.printable(snapshot.stopped)}."
     if last is not None and last.index == snapshot.index:
         told = f" = {last.answer}" if last.answer else ""
-        return f"{last.text}{told}."
+        whose = f"PE {last.vcpu}: " if len(snapshot.pes) > 1 else ""
+        return f"{whose}{last.text}{told}."
     if snapshot.index == 0:
         return "The guest is about to run its first instruction."
     changed = [name for name in registers.changes(snapshot) if name != "pc"]
@@ -35,13 +36,14 @@ def sentence(snapshot: Snapshot, last: LogEntry | None) -> str:
 
 def text(snapshot: Snapshot) -> str:
     """Return the whole line."""
+    number = f" {snapshot.vcpu}" if len(snapshot.pes) > 1 else ""
     facts = [
         f"instruction {position(snapshot)}",
         words.duration(snapshot.time),
-        f"PE {'masked' if snapshot.masked else 'unmasked'}",
+        f"PE{number} {'masked' if snapshot.masked else 'unmasked'}",
         pstate.mode_name(snapshot.registers.pstate),
     ]
-    facts += [f"event {h.event} pending" for h in snapshot.handlers if h.pending]
+    facts += [f"event {words.event(h.event)} pending" for h in snapshot.handlers if h.pending]
     if snapshot.forked:
         facts.append("changed by hand")
     said = sentence(snapshot, log_of(snapshot).last(snapshot.now))

@@ -67,6 +67,24 @@ def number(value: int) -> str:
     return str(value) if value < 10 else f"{value:#x}"
 
 
+def event(number: int) -> str:
+    """Return an event's number as its definition gives it.
+
+    >>> event(0), event(804), event(0x4040_0001)
+    ('0', '804', '0x40400001')
+    """
+    return str(number) if number < 10_000 else f"{number:#x}"
+
+
+def interrupt(intid: int) -> str:
+    """Return an interrupt's kind and number.
+
+    >>> interrupt(5), interrupt(27), interrupt(71)
+    ('SGI 5', 'PPI 27', 'SPI 71')
+    """
+    return f"{'SGI' if intid < 16 else 'PPI' if intid < 32 else 'SPI'} {intid}"
+
+
 def place(address: int, names: Names) -> str:
     """Return a symbol's name where one begins at an address, else the address."""
     return printable(names[address], 40) if names.get(address) else f"{address:#x}"
@@ -103,7 +121,7 @@ def function_name(function: int) -> str:
     if call is not None:
         return f"SDEI_{call.name}" if call is Call.VERSION else call.name
     try:
-        return f"PSCI {psci.Function(function).name}"
+        return f"PSCI {psci.Function(function).name.removesuffix('_64')}"
     except ValueError:
         return f"call {function & MASK32:#x}"
 
@@ -131,10 +149,12 @@ def answer(call: Call | None, result: int, *, raw: bool = False) -> str:
     if raw:
         return f"{result:#x}"
     if value < 0:
-        name = next((r.name for r in Result if r == value), "")
+        name = next((r.name for r in (*Result, *psci.Result) if r == value), "")
         return f"{value} {name}".rstrip() if value > -100 else f"{result:#x}"
     if call is Call.VERSION:
         return f"{value >> 48 & 0x7FFF}.{value >> 32 & 0xFFFF}, vendor {value & MASK32:#x}"
+    if call is Call.INTERRUPT_BIND:
+        return event(value)
     if call is Call.EVENT_STATUS and value in set(State):
         return f"{value} {State(value).title}"
     if call is None or call in (

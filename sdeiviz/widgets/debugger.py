@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from time import perf_counter
@@ -117,10 +118,21 @@ class Debugger:
         """Addresses at which `run` and `run_back` stop."""
         return self.session.breakpoints
 
-    def step(self, count: int = 1) -> None:
-        """Execute some instructions."""
-        with self._moving(frame.STEP_BYTES if count == 1 else frame.JUMP_BYTES):
-            self.session.step(count)
+    @property
+    def vcpu(self) -> int:
+        """Number of the vCPU shown."""
+        return self.session.vcpu
+
+    def select(self, vcpu: int | None) -> None:
+        """Look at one vCPU from now on; None: always at the one whose turn it is."""
+        with self._moving():
+            self.session.select(vcpu)
+
+    def step(self, count: int = 1, *, vcpu: int | None = None) -> None:
+        """Execute some instructions, of whoever's turn it is or of one vCPU."""
+        plain = count == 1 and vcpu is None
+        with self._moving(frame.STEP_BYTES if plain else frame.JUMP_BYTES), self._stoppable():
+            self.session.step(count, vcpu=vcpu)
 
     def step_back(self, count: int = 1) -> None:
         """Go back by some instructions, to the start at most."""
@@ -171,20 +183,20 @@ class Debugger:
         with self._moving():
             return self.session.toggle_breakpoint(address)
 
-    def inject_event(self, event: int, *, immediate: bool = False) -> int:
-        """Raise an event from the host; 0, -ENOENT or -EBUSY."""
+    def inject_event(self, event: int, *, immediate: bool = False, vcpu: int | None = None) -> int:
+        """Raise an event from the host, by default on the vCPU shown; 0 or a negative errno."""
         with self._moving(acts=True):
-            return self.session.inject_event(event, immediate=immediate)
+            return self.session.inject_event(event, immediate=immediate, vcpu=vcpu)
 
-    def cancel_event(self, event: int) -> int:
-        """Withdraw a pending event; 0, -ENOENT or -EBUSY."""
+    def cancel_event(self, event: int, *, vcpu: int | None = None) -> int:
+        """Withdraw a pending event, by default of the vCPU shown; 0 or a negative errno."""
         with self._moving(acts=True):
-            return self.session.cancel_event(event)
+            return self.session.cancel_event(event, vcpu=vcpu)
 
-    def write_register(self, name: str, value: int) -> None:
-        """Set a register."""
+    def write_register(self, name: str, value: int, *, vcpu: int | None = None) -> None:
+        """Set a register, by default of the vCPU shown."""
         with self._moving(acts=True):
-            self.session.write_register(name, value)
+            self.session.write_register(name, value, vcpu=vcpu)
 
     def write_memory(self, ipa: int, data: bytes) -> None:
         """Write RAM."""
@@ -273,14 +285,14 @@ class Debugger:
         budget: int,
         *,
         forked: bool = False,
-        before: Registers | None = None,
+        before: Sequence[Registers] = (),
         **others: Any,
     ) -> None:
         if self.widget is not None:
             session = self.session
             snapshot = session.snapshot()
             self.widget.show(
-                replace(snapshot, previous=before) if before else snapshot,
+                replace(snapshot, previous=before[snapshot.vcpu]) if before else snapshot,
                 session.moments(),
                 budget=budget,
                 forked=forked,
@@ -315,7 +327,10 @@ class Debugger:
             elif name == "continue":
                 self._run(self.session.run_slice, done)
             elif name == "next":
-                self._run(self._next_slice, done)
+                self._run(partial(self._slice, self.session.next_sdei), done)
+            elif name == "over":
+                step = partial(self.session.step_vcpu, self.session.vcpu)
+                self._run(partial(self._slice, step), done)
             elif name in _WINDOWS:
                 _WINDOWS[name](widget, message)
                 widget.answer(**done)
@@ -337,7 +352,7 @@ class Debugger:
         """
         if self._task is not None:
             raise Error(BUSY)
-        before = self.session.snapshot().registers
+        before = self.session.registers()
         self._stop_wanted = False
         try:
             stop = advance()
@@ -351,7 +366,7 @@ class Debugger:
             pass
         self._show(frame.JUMP_BYTES, before=before, running="", **done)
 
-    async def _go_on(self, advance: Callable[[], Stop | None], before: Registers) -> None:
+    async def _go_on(self, advance: Callable[[], Stop | None], before: Sequence[Registers]) -> None:
         error = ""
         shown = perf_counter()
         try:
@@ -370,11 +385,10 @@ class Debugger:
             self._task = None
             self._show(frame.JUMP_BYTES, before=before, running="", error=error)
 
-    def _next_slice(self) -> Stop | None:
-        """Look for the next moment of SDEI for a slice of host time."""
-        session = self.session
-        with _Alarm(_SLICE_SECONDS, session.request_stop):
-            stop = session.next_sdei()
+    def _slice(self, move: Callable[[], Stop | None]) -> Stop | None:
+        """Let the session look for something, for a slice of host time."""
+        with _Alarm(_SLICE_SECONDS, self.session.request_stop):
+            stop = move()
         if stop is None:
             return _REACHED
         return None if stop.reason is StopReason.INTERRUPTED else stop
@@ -447,6 +461,7 @@ _MOVES: Final[dict[str, tuple[int, bool, Callable[[Session, _Message], object]]]
         False,
         lambda session, m: session.toggle_breakpoint(int(m["address"], 16)),
     ),
+    "select": (frame.JUMP_BYTES, False, lambda session, m: session.select(_pe(m))),
     "inject": (frame.JUMP_BYTES, True, lambda session, m: session.inject_event(int(m["event"]))),
 }
 """Messages that move the session: bytes that the answer may take, whether it is an input, how."""
@@ -455,8 +470,14 @@ _WINDOWS: Final[dict[str, Callable[[DebuggerWidget, _Message], None]]] = {
     "log": lambda widget, m: widget.send_log(int(m["first"])),
     "console": lambda widget, m: widget.send_console(),
     "code": lambda widget, m: widget.send_code(),
+    "table": lambda widget, m: widget.send_table(str(m["name"])),
 }
 """Messages that only ask for more of what is shown; they may come while the guest runs."""
+
+
+def _pe(message: _Message) -> int | None:
+    """Return the PE that the reader chose; None: whoever's turn it is."""
+    return None if message["pe"] is None else int(message["pe"])
 
 
 def _clip(message: _Message, total: int) -> int:

@@ -13,8 +13,20 @@ from typing import Any, Final, NamedTuple, TypedDict
 
 from sdeiviz.abi import pstate
 from sdeiviz.debugger import Snapshot
-from sdeiviz.debugger.snapshot import Line
-from sdeiviz.views import context, diagram, disassembly, registers, summary, words
+from sdeiviz.debugger.snapshot import HandlerView, Line
+from sdeiviz.views import (
+    context,
+    diagram,
+    disassembly,
+    interrupts,
+    pes,
+    registers,
+    sequence,
+    shared,
+    slots,
+    summary,
+    words,
+)
 from sdeiviz.views.log import SIGNS, Log, LogEntry
 
 STEP_BYTES: Final = 2000
@@ -33,6 +45,14 @@ _NAME: Final = 60
 
 _FAR: Final = re.compile("[\U00010000-\U0010ffff]")
 
+TABLES: Final[dict[str, Any]] = {
+    "pes": pes,
+    "shared": shared,
+    "slots": slots,
+    "interrupts": interrupts,
+}
+"""Views of the whole machine that are tables, by the name of their tab."""
+
 Values = str
 """Numbers in hexadecimal without leading zeros, parted by spaces."""
 
@@ -50,6 +70,10 @@ class Moment(TypedDict):
     level: str
     masked: bool
     forked: bool
+    pe: int
+    """Number of the PE shown."""
+    pinned: bool
+    """It was chosen, and does not change with the turns."""
     said: str
     """What just happened; "" where the last row of the log says it."""
     epoch: int
@@ -78,16 +102,26 @@ class ContextFrame(TypedDict):
 
 
 class EventFrame(NamedTuple):
-    """One event's handler; it travels as a list."""
+    """One event's handler; it travels as a list without what is empty at its end."""
 
     event: int
     state: int
     pending: int
+    before: int
+    """The state it came from, plus 1; 0 where that is not known."""
     entry: str
-    edge: str
-    """Id of the transition it came by, in the diagram."""
     refused: str
     """What was refused just now, and "" otherwise."""
+
+
+class TableFrame(TypedDict):
+    """Rows of the table that the reader has open."""
+
+    name: str
+    """A key of `TABLES`."""
+    size: int
+    """How many rows there are."""
+    rows: list[list[str]]
 
 
 class LogFrame(TypedDict):
@@ -98,7 +132,8 @@ class LogFrame(TypedDict):
     size: int
     first: int
     rows: list[list[Any]]
-    """index, kind, text, answer, effects, reason, failed."""
+    """index, kind, text, answer, effects, reason, failed; and PE and strokes of the sequence, where
+    there is a machine to show."""
 
 
 class ConsoleFrame(TypedDict):
@@ -145,7 +180,7 @@ def code_rows(lines: Sequence[Line]) -> list[list[Any]]:
     return [code_row(line, above, names) for line, above in pairs]
 
 
-def log_row(entry: LogEntry) -> list[Any]:
+def log_row(entry: LogEntry, strokes: Sequence[sequence.Stroke] = ()) -> list[Any]:
     """Return an entry as a row."""
     effects = "; ".join(entry.effects)
     row = [
@@ -157,9 +192,43 @@ def log_row(entry: LogEntry) -> list[Any]:
         entry.reason,
         int(entry.failed),
     ]
-    while row[-1] in ("", 0):
+    if strokes:
+        drawn = [[STROKES[s.kind], s.start, s.end, clip(s.label, _NAME)] for s in strokes]
+        return [*row, entry.vcpu, drawn]
+    return _cut(row)
+
+
+def _cut(row: list[Any]) -> list[Any]:
+    """Remove what is empty at a row's end."""
+    while len(row) > 1 and row[-1] in ("", 0):
         row.pop()
     return row
+
+
+STROKES: Final = {kind: kind[0] for kind in sequence.KINDS} | {
+    "complete": "e",
+    "on": "+",
+    "off": "-",
+}
+"""A letter for each kind of stroke."""
+_STATES: Final = {"off": "o", "waiting": "w", "ready": "r", "running": "c"}
+
+
+def pe_signs(snapshot: Snapshot) -> str:
+    """Return for each PE a letter for what it does, one for its mask, and how deep it is nested."""
+    if len(snapshot.pes) == 1:
+        return ""
+    return "".join(
+        f"{_STATES[pe.state]}{'m' if pe.masked else 'u'}{len(pe.contexts)}" for pe in snapshot.pes
+    )
+
+
+def table_frame(snapshot: Snapshot, name: str) -> TableFrame | None:
+    """Return a table of the machine, None where there is none of that name."""
+    if name not in TABLES:
+        return None
+    rows = [[clip(cell, _NAME) for cell in row] for row in TABLES[name].rows(snapshot)]
+    return {"name": name, "size": len(rows), "rows": rows}
 
 
 def span(total: int) -> int:
@@ -225,13 +294,16 @@ class Packer:
         self._labels = {line.address: line.label for line in program or () if line.label}
         self.log = Log(self._labels)
         self.epoch = 0
+        self.table = ""
+        """Name of the table that the reader has open."""
+        self._simple = True
         self._known = {line.address: line.word for line in program or ()}
         self._log_place: tuple[int, int, int] | None = None
 
     def fork(self) -> None:
         """Forget what was known of the future: it has been changed."""
         self.epoch += 1
-        self.log = Log(self._labels, self.log.events)
+        self.log = Log(self._labels)
 
     def pack(
         self,
@@ -252,8 +324,9 @@ class Packer:
             The values that the browser has.
         """
         log, now = self.log, snapshot.now
-        log.events = tuple(handler.event for handler in snapshot.handlers)
+        log.meet(snapshot)
         log.follow(snapshot.trace)
+        self._simple = snapshot.simple
         extent = span(snapshot.total)
         register_frame = _registers(snapshot)
         traits: dict[str, Any] = {
@@ -261,8 +334,9 @@ class Packer:
             "registers": register_frame,
             "context": _context(snapshot),
             "events": [
-                list(self._event(diagram.lit(h, log, now), h.entry)) for h in snapshot.handlers
+                _cut(list(self._event(diagram.lit(snapshot, h, log), h))) for h in snapshot.handlers
             ],
+            "pes": pe_signs(snapshot),
             "markers": markers(moments, extent),
             "console": console_frame(snapshot.console, _TAIL),
             "breakpoints": values(snapshot.breakpoints),
@@ -277,6 +351,14 @@ class Packer:
             # Nearly every register changed, and all are long: that they did must do.
             left += size(register_frame["was"])
             register_frame["was"] = ""
+        if left < _SKELETONS and traits["events"] != shown.get("events"):
+            left += size(traits["events"])
+            traits["events"] = [_cut(row[:4]) for row in traits["events"]]
+            left -= size(traits["events"])
+        table = table_frame(snapshot, self.table)
+        if table != shown.get("table"):
+            left -= _fit(table, left - _SKELETONS)
+        traits["table"] = table
         code = self._code_window(snapshot, (left - _SKELETONS) // 2)
         if code is not None:
             traits["code"] = code
@@ -293,14 +375,14 @@ class Packer:
         rows: list[list[Any]] = []
         first, left = now, budget
         while first > 0 and now - first < _ROOM:
-            row = log_row(entries[first - 1])
+            row = self._row(entries[first - 1])
             left -= size(row) + 2
             if left < 0:
                 break
             rows.insert(0, row)
             first -= 1
         for entry in entries[now : now + _ROOM]:
-            row = log_row(entry)
+            row = self._row(entry)
             left -= size(row) + 2
             if left < 0:
                 break
@@ -311,8 +393,11 @@ class Packer:
         """Return rows that the reader scrolled to."""
         entries = self.log.entries
         first = max(0, min(first, len(entries)))
-        window = [log_row(entry) for entry in entries[first : first + rows]]
+        window = [self._row(entry) for entry in entries[first : first + rows]]
         return {"now": now, "size": len(entries), "first": first, "rows": window}
+
+    def _row(self, entry: LogEntry) -> list[Any]:
+        return log_row(entry, () if self._simple else sequence.strokes(entry, self.log.shared))
 
     def _moment(self, snapshot: Snapshot, extent: int) -> Moment:
         last = self.log.last(snapshot.now)
@@ -328,17 +413,21 @@ class Packer:
             "level": pstate.mode_name(snapshot.registers.pstate),
             "masked": snapshot.masked,
             "forked": snapshot.forked,
+            "pe": snapshot.vcpu,
+            "pinned": snapshot.pinned,
             "said": said,
             "epoch": self.epoch,
         }
 
-    def _event(self, now: diagram.Lit, entry: int) -> EventFrame:
+    def _event(self, now: diagram.Lit, handler: HandlerView) -> EventFrame:
+        entry = handler.entry
+        name = f"vectors + {entry:#x}" if handler.relative else words.place(entry, self._labels)
         return EventFrame(
             now.event,
             int(now.state),
             int(now.pending),
-            words.place(entry, self._labels) if entry else "",
-            diagram.edge_id(*now.taken) if now.taken else "",
+            now.taken[0] + 1 if now.taken and now.taken[1] is now.state else 0,
+            name if entry else "",
             now.refused.value if now.refused else "",
         )
 
@@ -364,6 +453,20 @@ class Packer:
         """Return all lines around PC, for a browser that has lost them."""
         self._known |= {line.address: line.word for line in snapshot.listing}
         return {"rows": code_rows(snapshot.listing)}
+
+
+def _fit(table: TableFrame | None, budget: int) -> int:
+    """Keep as many rows of a table as a budget allows; return the bytes it takes now."""
+    if table is None:
+        return 0
+    rows, left = table["rows"], budget - _ENVELOPE // 2
+    table["rows"] = []
+    for row in rows:
+        left -= size(row) + 2
+        if left < 0:
+            break
+        table["rows"].append(row)
+    return size(table)
 
 
 def _outward(at: int, length: int) -> Iterator[int]:

@@ -11,7 +11,7 @@ import traitlets
 from sdeiviz.debugger import Snapshot
 from sdeiviz.debugger.snapshot import Line
 from sdeiviz.sdei.table import State
-from sdeiviz.views import diagram, words
+from sdeiviz.views import diagram, sequence, words
 from sdeiviz.widgets import frame
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -46,6 +46,10 @@ class DebuggerWidget(anywidget.AnyWidget):
     registers = traitlets.Dict().tag(sync=True)
     context = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     events: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    pes = traitlets.Unicode().tag(sync=True)
+    """What each PE does, "" where there is only one."""
+    table = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    """The table of the machine that is open, None while the sequence is."""
     log = traitlets.Dict().tag(sync=True)
     markers = traitlets.Unicode().tag(sync=True)
     console = traitlets.Dict().tag(sync=True)
@@ -84,7 +88,25 @@ class DebuggerWidget(anywidget.AnyWidget):
             "states": [[int(s), diagram.node_id(s), s.title] for s in State],
             "rules": diagram.rules(first.profile),
             "diagram": diagram.plain_svg(),
+            "machine": None if first.simple else self._machine(first),
             "program": self._packer.program,
+        }
+
+    def _machine(self, first: Snapshot) -> dict[str, Any]:
+        """Return what never changes of more than one PE and its own events."""
+        kinds = [
+            (h.event, ["shared"] * h.shared + ["critical"] * h.critical) for h in first.handlers
+        ]
+        kinds += [(slot.event, ["shared"] * slot.shared + ["bound"]) for slot in first.slots]
+        return {
+            "pes": len(first.pes),
+            "kinds": {str(event): ", ".join(names) for event, names in kinds},
+            "strokes": {letter: kind for kind, letter in frame.STROKES.items()},
+            "look": sequence.look(),
+            "tables": [
+                [name, view.TITLE, list(view.COLUMNS), getattr(view, "NONE", "")]
+                for name, view in frame.TABLES.items()
+            ],
         }
 
     def show(
@@ -130,6 +152,11 @@ class DebuggerWidget(anywidget.AnyWidget):
     def send_console(self) -> None:
         """Send a long end of the console."""
         self.console = dict(frame.console_frame(self._shown.console, _CONSOLE))
+
+    def send_table(self, name: str) -> None:
+        """Send the whole of a table, and keep it up to date from now on."""
+        self._packer.table = name
+        self.answer(table=frame.table_frame(self._shown, name))
 
     def send_code(self) -> None:
         """Send all lines around PC."""

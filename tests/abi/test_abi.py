@@ -90,6 +90,34 @@ def test_codes() -> None:
     assert (sdei.SW_SIGNALED_EVENT, sdei.ASYNC_PF_EVENT) == (0, 1)
     assert (sdei.CONTEXT_REGISTERS, sdei.REGISTER_RELATIVE_MODE) == (18, 2)
     assert sdei.VENDOR_KVM == 0x564B_CAA9
+    assert (int(sdei.RoutingMode.RM_ANY), int(sdei.RoutingMode.RM_PE)) == (0, 1)
+    assert (sdei.REGISTER_RM_PE, sdei.AFFINITY) == (1, 0xFF_00FF_FFFF)
+
+
+@pytest.mark.parametrize(
+    ("intid", "ppi", "spi"),
+    [
+        (0, False, False),
+        (15, False, False),
+        (16, True, False),
+        (31, True, False),
+        (32, False, True),
+        (1019, False, True),
+        (1020, False, False),
+        (1023, False, False),
+        (1055, False, False),
+        (1056, True, False),
+        (1119, True, False),
+        (1120, False, False),
+        (4095, False, False),
+        (4096, False, True),
+        (5119, False, True),
+        (5120, False, False),
+        (8192, False, False),
+    ],
+)
+def test_interrupts(intid: int, ppi: bool, spi: bool) -> None:
+    assert (sdei.is_ppi(intid), sdei.is_spi(intid)) == (ppi, spi)
 
 
 # -- SMCCC and PSCI --------------------------------------------------------------------------------
@@ -136,10 +164,27 @@ def test_smccc_and_psci_numbers() -> None:
     assert [int(owner) for owner in smccc.Owner] == [0, 1, 2, 3, 4, 5, 6]
     assert {function.name: int(function) for function in psci.Function} == {
         "VERSION": 0x8400_0000,
+        "CPU_SUSPEND": 0x8400_0001,
+        "CPU_OFF": 0x8400_0002,
+        "CPU_ON": 0x8400_0003,
+        "AFFINITY_INFO": 0x8400_0004,
+        "MIGRATE_INFO_TYPE": 0x8400_0006,
         "SYSTEM_OFF": 0x8400_0008,
         "SYSTEM_RESET": 0x8400_0009,
         "FEATURES": 0x8400_000A,
+        "CPU_SUSPEND_64": 0xC400_0001,
+        "CPU_ON_64": 0xC400_0003,
+        "AFFINITY_INFO_64": 0xC400_0004,
     }
+    assert [(result.name, int(result)) for result in psci.Result] == [
+        ("SUCCESS", 0),
+        ("NOT_SUPPORTED", -1),
+        ("INVALID_PARAMETERS", -2),
+        ("ALREADY_ON", -4),
+        ("INVALID_ADDRESS", -9),
+    ]
+    assert (psci.AFFINITY_ON, psci.AFFINITY_OFF, psci.NO_MIGRATION) == (0, 1, 2)
+    assert psci.POWERDOWN == 1 << 16
     assert psci.VERSION_1_1 == 0x0001_0001
     assert list(psci.PSCI_0_1) == [0x95C1_BA5E, 0x95C1_BA5F, 0x95C1_BA60, 0x95C1_BA61]
 
@@ -173,6 +218,23 @@ def test_pstate_bits() -> None:
     assert (pstate.DAIF, pstate.NZCV, pstate.MODE) == (0x3C0, 0xF000_0000, 0x1F)
     assert (pstate.SS, pstate.IL, pstate.NRW) == (0x20_0000, 0x10_0000, 0x10)
     assert (pstate.EL0T, pstate.EL1T, pstate.EL1H) == (0, 4, 5)
+    assert tuple(1 << n for n in range(25, 21, -1)) == (
+        pstate.TCO,
+        pstate.DIT,
+        pstate.UAO,
+        pstate.PAN,
+    )
+    assert (pstate.ALLINT, pstate.SSBS, pstate.BTYPE) == (0x2000, 0x1000, 0xC00)
+    assert (pstate.UINJ, pstate.PACM, pstate.EXLOCK, pstate.PM) == (
+        1 << 36,
+        1 << 35,
+        1 << 34,
+        1 << 32,
+    )
+
+
+def test_a_cortex_a72_has_none_of_the_features() -> None:
+    assert pstate.PeFeatures() == pstate.PeFeatures(False, False, False, False, False, False)
 
 
 # -- ESR -------------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ def rows(directory: Path) -> Iterator[Row]:
     """Yield every row; images of guests go into the directory."""
     yield from free_run("counter")
     yield from free_run("counter_memory")
-    yield dispatcher()
+    yield dispatcher("kvm-v7", "ours >= 300")
+    yield dispatcher("den0054c", "ours >= 150")
     yield from hypercalls(directory)
     yield from stepping()
     yield from goto()
@@ -77,14 +78,18 @@ def free_run(name: str) -> Iterator[Row]:
         )
 
 
-def dispatcher() -> Row:
-    """Twelve calls of a handler's life, on a vCPU that is nothing but registers."""
+def dispatcher(name: str, floor: str) -> Row:
+    """The calls of a handler's life, on vCPUs that are nothing but registers.
+
+    Twelve of a private event's life; under the specification also six of a shared event's.
+    """
     trace: list[Any] = []
     vcpus: list[Any] = []
-    rules = Dispatcher(profile("kvm-v7"), trace.extend, vcpus)
+    rules = Dispatcher(profile(name), trace.extend, vcpus)
     x = memoryview(array("Q", bytes(31 * 8)))
-    vcpu = SimpleNamespace(x=x, number=0, sdei=rules.new_vcpu())
-    vcpus.append(vcpu)
+    for n in range(4):
+        vcpus.append(SimpleNamespace(x=x, number=n, mpidr=n, sdei=rules.new_vcpu()))
+    vcpu, shared = vcpus[0], 0x4040_0028
     life = [
         (FIRST_FUNCTION + call, array("Q", arguments))
         for call, *arguments in (
@@ -100,8 +105,16 @@ def dispatcher() -> Row:
             (Call.EVENT_DISABLE, 0, 0, 0, 0),
             (Call.PE_MASK, 0, 0, 0, 0),
             (Call.EVENT_UNREGISTER, 0, 0, 0, 0),
+            (Call.EVENT_REGISTER, shared, 0x4008_0000, 7, 1),
+            (Call.EVENT_ROUTING_SET, shared, 1, 3, 0),
+            (Call.EVENT_GET_INFO, shared, 4, 0, 0),
+            (Call.EVENT_ENABLE, shared, 0, 0, 0),
+            (Call.EVENT_DISABLE, shared, 0, 0, 0),
+            (Call.EVENT_UNREGISTER, shared, 0, 0, 0),
         )
     ]
+    if name == "kvm-v7":
+        del life[12:]
     lives = 2_000
 
     def rate(call: Any) -> float:
@@ -115,12 +128,12 @@ def dispatcher() -> Row:
         return lives * len(life) / seconds(live) / 1e3
 
     return Row(
-        "dispatcher; a call of nothing",
+        f"dispatcher, {name}; only a call",
         "none",
         "k calls/s",
         lambda: rate(rules.call),
         lambda: rate(only_return),
-        "ours >= 300",
+        floor,
     )
 
 

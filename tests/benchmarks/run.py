@@ -79,13 +79,13 @@ class Row:
         spread = f"{number(min(self.judged))} to {number(max(self.judged))}"
         verdict = self.floor and f"{self.floor:<16} {'ok' if self.reached else 'BELOW'}"
         return (
-            f"{self.name:<34} {self.clock:<7} {number(ours):>7} {number(base) if base else '':>8}"
+            f"{self.name:<39} {self.clock:<7} {number(ours):>7} {number(base) if base else '':>8}"
             f" {self.unit:<14} {number(ours / base) if base else '':>6}  {spread:<18} {verdict}"
         ).rstrip()
 
 
 HEAD: Final = (
-    f"{'':<34} {'clock':<7} {'ours':>7} {'baseline':>8}"
+    f"{'':<39} {'clock':<7} {'ours':>7} {'baseline':>8}"
     f" {'unit':<14} {'ratio':>6}  {'spread of 5':<18} floor"
 )
 

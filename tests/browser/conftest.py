@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+
+from tests.machine import crew
+from tests.machine.crew import QUANTUM
+from tests.machine.guest import MEMORY
 
 ROOT = Path(__file__).parents[2]
 SURFACE = ".sdeiviz"
@@ -133,10 +138,13 @@ class Lab:
         return int(self.text(".position").split(" of ")[1].replace(",", ""))
 
 
+CREW = f'"crew.elf", profile="den0054c", vcpus=4, memory={MEMORY}, quantum={QUANTUM}'
+
+
 def two_cells(guest: str) -> nbformat.NotebookNode:
     """The smallest notebook with a debugger in it, and one cell more."""
     cells = [
-        nbformat.v4.new_code_cell(f'import sdeiviz\n\ndebug = sdeiviz.debug("{guest}")\ndebug'),
+        nbformat.v4.new_code_cell(f"import sdeiviz\n\ndebug = sdeiviz.debug({guest})\ndebug"),
         nbformat.v4.new_code_cell("6 * 7"),
     ]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -149,7 +157,9 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     home = tmp_path_factory.mktemp("home")
     directory = tmp_path_factory.mktemp("lab")
     for guest in GUESTS:
-        nbformat.write(two_cells(guest), directory / f"{guest}.ipynb")
+        nbformat.write(two_cells(f'"{guest}"'), directory / f"{guest}.ipynb")
+    shutil.copy(crew.elf(crew.crew()), directory / "crew.elf")
+    nbformat.write(two_cells(CREW), directory / "crew.ipynb")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

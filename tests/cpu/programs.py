@@ -149,10 +149,10 @@ body:
 BODY = 0x4008_1000
 
 
-@lru_cache(maxsize=1)
-def words() -> tuple[int, ...]:
-    """Every instruction above."""
-    code = guest(INSTRUCTIONS).path.read_bytes()
+@lru_cache(maxsize=4)
+def words(more: str = "") -> tuple[int, ...]:
+    """Every instruction above, and more."""
+    code = guest(INSTRUCTIONS + more).path.read_bytes()
     return tuple(int.from_bytes(code[at : at + 4], "little") for at in range(0, len(code), 4))
 
 
@@ -173,7 +173,7 @@ def write(directory: Path, code: bytes) -> Path:
 
 
 @st.composite
-def bodies(draw: st.DrawFn, most: int = 60) -> bytes:
+def bodies(draw: st.DrawFn, most: int = 60, more: str = "") -> bytes:
     """Draw a program: instructions, and branches to anywhere in it."""
     count = draw(st.integers(2, most))
 
@@ -201,7 +201,7 @@ def bodies(draw: st.DrawFn, most: int = 60) -> bytes:
         )
 
     body = [
-        draw(branch(at) if draw(st.integers(0, 3)) == 0 else st.sampled_from(words()))
+        draw(branch(at) if draw(st.integers(0, 3)) == 0 else st.sampled_from(words(more)))
         for at in range(count)
     ]
     body.append(0x1400_0000)  # and stay here

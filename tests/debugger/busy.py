@@ -80,6 +80,7 @@ class Action(NamedTuple):
     index: int
     method: str
     arguments: tuple[object, ...]
+    options: dict[str, int] = {}  # noqa: RUF012
 
 
 def session(limit: int | None = None, made: Guest = BUSY, **options: object) -> Session:
@@ -90,9 +91,8 @@ def session(limit: int | None = None, made: Guest = BUSY, **options: object) -> 
 class Oracle:
     """What a plain machine does with the same inputs."""
 
-    def __init__(self, made: Guest = BUSY) -> None:
-        self._made = made
-        self._vm = made.vm()
+    def __init__(self, made: Guest = BUSY, **options: object) -> None:
+        self._vm = made.vm(**options)
         self._start = self._vm.save()
 
     def run(self, inputs: list[Action], index: int) -> VirtualMachine:
@@ -104,7 +104,7 @@ class Oracle:
             if action.index <= index:
                 vm.run_to(action.index)
                 assert vm.index == action.index
-                getattr(vm, action.method)(*action.arguments)
+                getattr(vm, action.method)(*action.arguments, **action.options)
         vm.run_to(index)
         return vm
 

@@ -6,6 +6,7 @@ import pytest
 
 from sdeiviz import VirtualMachine
 from sdeiviz.cpu import core
+from sdeiviz.machine.timer import GenericTimer
 from sdeiviz.trace import ExceptionTaken
 from tests.machine.guest import DATA, everything, guest, step_through
 
@@ -158,6 +159,61 @@ def test_the_two_timers_are_two() -> None:
         "mrs x4, cntp_cval_el0"
     )
     assert [*vm.vcpus[0].x[2:5]] == [100, 0, 7]
+
+
+PHYSICAL, VIRTUAL = 2, 3
+TVAL, CTL, CVAL = 0, 1, 2
+
+
+@pytest.mark.parametrize(("timer", "intid"), [(PHYSICAL, 30), (VIRTUAL, 27)])
+def test_the_line_of_a_timer(timer: int, intid: int) -> None:
+    """High while enabled, not masked and due (Arm ARM D11); tick 100 is at 1600 ns."""
+    made = GenericTimer()
+    assert (made.deadline(), made.outputs(0)) == (None, {30: False, 27: False})
+    made.write(timer, CVAL, 100, 0)
+    assert (made.deadline(), made.outputs(10_000)) == (None, {30: False, 27: False})
+    made.write(timer, CTL, 1, 0)
+    assert made.deadline() == 1600
+    assert not made.outputs(1599)[intid]
+    assert made.outputs(1600) == {30: False, 27: False} | {intid: True}
+    assert made.outputs(1 << 62)[intid]
+    made.write(timer, CTL, 3, 0)
+    assert (made.deadline(), made.outputs(1600)[intid]) == (None, False)
+    assert made.read(timer, CTL, 1600) == 7, "masked, but its status shows"
+    made.write(timer, CTL, 1, 0)
+    made.write(timer, CVAL, 200, 1700)
+    assert (made.deadline(), made.outputs(1700)[intid]) == (3200, False)
+    made.write(timer, CTL, 0, 0)
+    assert (made.deadline(), made.outputs(3200)[intid]) == (None, False)
+
+
+def test_the_next_deadline_of_two_timers() -> None:
+    made = GenericTimer()
+    made.write(PHYSICAL, CVAL, 100, 0)
+    made.write(VIRTUAL, TVAL, 50, 320)
+    for timer in (PHYSICAL, VIRTUAL):
+        made.write(timer, CTL, 1, 0)
+    assert made.deadline() == 70 * 16
+    assert made.outputs(70 * 16) == {30: False, 27: True}
+    assert [made.deadline(after) for after in (1119, 1120, 1599, 1600)] == [1120, 1600, 1600, None]
+    assert made.outputs(1600) == {30: True, 27: True}
+    other = GenericTimer()
+    other.load(made.save())
+    assert (other.deadline(), other.outputs(1120)) == (1120, {30: False, 27: True})
+
+
+@pytest.mark.parametrize(
+    ("value", "deadline"),
+    [(0, 0), ((1 << 64) - 1, ((1 << 64) - 1) * 16)],
+    ids=["at once", "in 9 000 years"],
+)
+def test_deadlines_at_the_ends_of_time(value: int, deadline: int) -> None:
+    made = GenericTimer()
+    made.write(VIRTUAL, CVAL, value, 0)
+    made.write(VIRTUAL, CTL, 1, 0)
+    assert made.deadline() == deadline
+    assert made.outputs(deadline)[27]
+    assert not made.outputs(deadline - 1)[27]
 
 
 # -- from EL0

@@ -344,3 +344,68 @@ def test_an_event_of_the_guests_own_timer_comes_right_after_it_is_set(vcpus: int
     assert vm.run(10_000).reason is StopReason.POWER_OFF
     assert vm.vcpus[0].x[20] == made["after"]
     assert state == everything(vm)
+
+
+def test_the_event_of_a_ppi_is_its_own_vcpus() -> None:
+    made = guest(
+        SMP
+        + """
+        cpu_on 1, second
+    spin: b spin
+    second:
+        ldr x1, =0x40400016     // private, PPI 22
+        ldr x2, =handler
+        mov x3, #0
+        mov x4, #0
+        call 0xc4000021
+        ldr x1, =0x40400016
+        call 0xc4000022
+        call 0xc400002c
+    handler: b handler
+        """
+    )
+    vm = made.vm(profile="den0054c", vcpus=2, quantum=100)
+    vm.run(1000)
+    vm.gic.set_line(22, True, 0)  # PE 0 has no handler for its own
+    vm.run(1000)
+    assert not [event for event in vm.trace if isinstance(event, EventDelivered)]
+    vm.gic.set_line(22, False, 0)
+    vm.gic.set_line(22, True, 1)
+    vm.run(1000)
+    (delivered,) = [event for event in vm.trace if isinstance(event, EventDelivered)]
+    assert (delivered.vcpu, delivered.event) == (1, 0x4040_0016)
+    assert [vm.gic.is_active(22, pe) for pe in (0, 1)] == [False, True]
+
+
+def test_a_machine_that_has_stopped_takes_no_interrupt() -> None:
+    """Both come of the same store: a defect of the literal profile, and an SGI."""
+    made = guest(
+        SMP
+        + """
+        use_vectors
+        gic_on
+        .irp event, 0, 1
+        mov x1, #\\event
+        ldr x2, =handler
+        mov x4, #0
+        call 0xc4000021
+        .endr
+        mov x1, #1
+        call 0xc4000022
+        call 0xc400002c
+        msr daifclr, #2
+        ldr x1, =GICD + 0xf00
+        ldr w0, =2 << 24
+    send: str w0, [x1]
+    handler: b handler
+        all_vectors handler
+        """
+    )
+    vm = made.vm(profile="kvm-v7-literal")
+    while vm.vcpus[0].pc != made["send"]:
+        vm.run(1)
+    assert vm.inject_event(0) == vm.inject_event(1) == 0
+    assert vm.run(100).reason is StopReason.DEFECT
+    assert vm.gic.irq(0)
+    assert vm.vcpus[0].pc == made["send"] + 4
+    assert not [event for event in vm.trace if isinstance(event, InterruptTaken)]

@@ -5,8 +5,11 @@ import re
 import pytest
 
 from sdeiviz import Session, VirtualMachine
+from sdeiviz.machine import StopReason
+from sdeiviz.machine.uart import Pl011
 from sdeiviz.trace import Console, ExceptionTaken, ExternalAbort
 from tests.machine.guest import UART, Guest, guest
+from tests.machine.machines import SMP
 
 ALL_ONES = (1 << 64) - 1
 
@@ -418,3 +421,61 @@ def test_a_log_shows_a_line_when_it_is_written_and_not_before() -> None:
     assert session.snapshot().now == 0
     session.step()
     assert session.snapshot().now == 1
+
+
+RECEIVE = (
+    SMP
+    + """
+    use_vectors
+    gic_on
+    enable 33
+    ldr x1, =GICD + 0x800 + 33
+    mov w0, #1
+    strb w0, [x1]
+    ldr x21, =UART
+    mov w0, #0x10               // RXIM
+    str w0, [x21, #0x38]
+    msr daifclr, #2
+sleep: wfi
+    b sleep
+handler:
+    acknowledge
+    ldr w20, [x21, #0x40]       // MIS
+    ldr w22, [x21]              // DR
+    ldr w23, [x21, #0x3c]       // RIS
+    off
+    all_vectors handler
+"""
+)
+
+
+def test_input_interrupts_a_guest_that_sleeps() -> None:
+    vm = guest(RECEIVE).vm()
+    assert vm.run(1000).reason is StopReason.WFI
+    vm.send_console("k")
+    assert vm.run(1000).reason is StopReason.POWER_OFF
+    assert (vm.vcpus[0].x[20], vm.vcpus[0].x[22], vm.vcpus[0].x[23]) == (0x10, ord("k"), 0)
+
+
+def test_input_that_nobody_waits_for_wakes_nobody() -> None:
+    vm = guest("sleep: wfi\n b sleep").vm()
+    stop = vm.run(1000)
+    assert stop.reason is StopReason.WFI
+    vm.send_console("k")
+    assert vm.run(1000) == stop
+
+
+def test_a_character_sent_raises_an_interrupt_until_it_is_cleared() -> None:
+    uart = Pl011()
+    lines: list[tuple[int, bool]] = []
+    uart.on_line = lambda intid, level: lines.append((intid, level))
+    uart.write(0x38, 0x20)  # TXIM
+    assert (uart.read(0x3C), lines[-1]) == (0, (33, False))
+    uart.write(0x00, ord("k"))
+    assert (uart.read(0x3C), uart.read(0x40), lines[-1]) == (0x20, 0x20, (33, True))
+    uart.write(0x38, 0)
+    assert (uart.read(0x3C), uart.read(0x40), lines[-1]) == (0x20, 0, (33, False))
+    uart.write(0x44, 0x10)  # another interrupt's bit
+    assert uart.read(0x3C) == 0x20
+    uart.write(0x44, 0x20)
+    assert uart.read(0x3C) == 0

@@ -101,6 +101,27 @@ def test_answers_of_cpu_on(arguments: tuple[int, int, int], answer: int) -> None
     assert vm.vcpus[0].x[0] == answer & (1 << 64) - 1
 
 
+@pytest.mark.parametrize(
+    ("target", "level", "answer"),
+    [
+        (0, 0, 0),  # it is on
+        (1, 0, 1),
+        (2, 0, -2),  # there is none
+        (1, 1, 0),  # some core of the cluster is on
+        (0x1FF, 1, -2),
+        (0xFFFF, 2, 0),
+        (0xFF_FFFF, 3, 0),
+        (1 << 32, 3, -2),
+        (0, 4, -2),
+    ],
+)
+def test_answers_of_affinity_info(target: int, level: int, answer: int) -> None:
+    vm = guest("ldr x0, =0xc4000004\n hvc #0\n here: b here").vm(vcpus=2)
+    vm.vcpus[0].x[1], vm.vcpus[0].x[2] = target, level
+    vm.run(3)
+    assert vm.vcpus[0].x[0] == answer & (1 << 64) - 1
+
+
 def test_affinity_info_follows_cpu_on_and_cpu_off() -> None:
     ask = "mov x1, #1\n mov x2, #0\n call 0xc4000004\n"
     made = guest(
@@ -218,3 +239,42 @@ def test_cpu_suspend_ends_with_an_interrupt(powerdown: bool) -> None:
     assert vm.run(1000).reason is StopReason.POWER_OFF
     assert vm.vcpus[0].x[20] == (77 if powerdown else 1)
     assert vm.time > 1600 > vm.index  # 100 ticks of 16 ns were skipped
+
+
+def test_after_a_powerdown_the_pe_is_masked() -> None:
+    """What is registered stays so (DEN0054C 6.5)."""
+    made = guest(
+        SMP
+        + """
+        mov x1, #0
+        adr x2, resumed
+        mov x3, #0
+        mov x4, #0
+        mov x5, #0
+        call 0xc4000021             // register event 0
+        mov x1, #0
+        call 0xc4000022             // enable it
+        call 0xc400002c             // unmask
+        gic_on
+        enable 27
+        mov x0, #100
+        msr cntv_tval_el0, x0
+        mov x0, #1
+        msr cntv_ctl_el0, x0
+        mov x1, #1 << 16
+        ldr x2, =resumed
+        mov x3, #77
+        call 0xc4000001             // CPU_SUSPEND, powerdown
+    resumed:
+        mov x20, x0
+        mov x1, #0
+        call 0xc4000028             // EVENT_STATUS
+        mov x21, x0
+        call 0xc400002b             // PE_MASK: was masked already
+        mov x22, x0
+        off
+    """
+    )
+    vm = made.vm(profile="den0054c")
+    assert vm.run(1000).reason is StopReason.POWER_OFF
+    assert list(vm.vcpus[0].x[20:23]) == [77, 3, 0]

@@ -31,13 +31,13 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "            self._system[_bank(old)][0] = self._sp[0]\n",
+        "                self._system[_bank(old)][0] = self._sp[0]\n",
         "",
         "the stack pointer of the level that is left is lost",
     ),
     Mutation(
         CORE,
-        "            self._sp[0] = self._system[_bank(mode)][0]\n",
+        "                self._sp[0] = self._system[_bank(mode)][0]\n",
         "",
         "the handler runs on the stack of what it interrupts",
     ),
@@ -140,8 +140,8 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        " and not state[clk.INTERRUPT] and not self._irq_is_due():",
-        " and not self._irq_is_due():",
+        " and not state[clk.INTERRUPT] and not self.irq_is_due:",
+        " and not self.irq_is_due:",
         "an interrupted run goes on to its target",
         survives="the clock refuses that block too, and the loop looks again",
     ),

@@ -3,10 +3,12 @@
 from tests.mutants.mutation import Mutation
 
 VCPU = "sdeiviz/machine/vcpu.py"
+BUS = "sdeiviz/machine/bus.py"
 VM = "sdeiviz/machine/vm.py"
 UART = "sdeiviz/machine/uart.py"
 TIMER = "sdeiviz/machine/timer.py"
 SMCCC = "sdeiviz/machine/smccc.py"
+PSCI = "sdeiviz/machine/psci.py"
 STAGE2 = "sdeiviz/machine/stage2.py"
 STATE = "sdeiviz/machine/state.py"
 MEMORY = "sdeiviz/machine/memory.py"
@@ -33,9 +35,9 @@ MUTATIONS = [
         "the zero register is not zero",
     ),
     Mutation(
-        VCPU,
-        "        if access.size == 8:\n",
-        "        if access.size > 8:\n",
+        BUS,
+        "uart.SIZE, (1, 2, 4), read",
+        "uart.SIZE, (1, 2, 4, 8), read",
         "64-bit accesses of the UART pass",
     ),
     Mutation(
@@ -52,8 +54,8 @@ MUTATIONS = [
     ),
     Mutation(
         VCPU,
-        "        self.core.retire()\n        device = self.vm.uart\n",
-        "        device = self.vm.uart\n",
+        "        self.core.retire()\n        mask = ",
+        "        mask = ",
         "an UART access is repeated for ever",
     ),
     Mutation(
@@ -75,18 +77,19 @@ MUTATIONS = [
         "a line goes on over a reset",
     ),
     # -- hypercalls, traps, delivery
-    Mutation(VCPU, "        self.x[0] = MASK64\n", "        pass\n", "SMC is not answered"),
+    Mutation(
+        VCPU, "                self.x[0] = result\n", "                pass\n", "SMC: no answer"
+    ),
     Mutation(
         VCPU,
-        "while self.sdei.requested and not self.vm.leaving:",
-        "while self.sdei.requested:",
+        "not self.waiting and not self.vm.leaving:",
+        "not self.waiting:",
         "events are delivered to a machine that has stopped",
     ),
     Mutation(
         VCPU,
-        "        if not (self.sdei.requested and self.vm.profile.kick_on_raise):\n"
-        "            self.vm.halt(self)\n",
-        "        if not self.sdei.requested:\n            self.vm.halt(self)\n",
+        "self.core.irq or (self.sdei.requested and self.vm.profile.kick_on_raise)",
+        "self.core.irq or self.sdei.requested",
         "to the letter, a request ends a WFI",
     ),
     Mutation(
@@ -135,15 +138,15 @@ MUTATIONS = [
         "TRNG passes with SDEI's bit",
     ),
     Mutation(
-        SMCCC,
-        "known = (*psci.Function, smccc.VERSION)",
-        "known = (*psci.Function,)",
+        PSCI,
+        "known = (*Function, smccc.VERSION)",
+        "known = (*Function,)",
         "PSCI does not know SMCCC",
     ),
     Mutation(
-        SMCCC,
-        "smccc.VERSION)\n        return 0 if vcpu.x[1] & MASK32 in known",
-        "smccc.VERSION)\n        return 0 if vcpu.x[1] in known",
+        PSCI,
+        "Result.SUCCESS if vcpu.x[1] & MASK32 in known",
+        "Result.SUCCESS if vcpu.x[1] in known",
         "PSCI_FEATURES looks at all of x1",
     ),
     Mutation(
@@ -207,15 +210,14 @@ MUTATIONS = [
     # -- stops and resets
     Mutation(
         VM,
-        "        if self.stopped and self.stopped.reason is StopReason.WFI:\n"
-        "            self.stopped = None\n",
-        "",
+        "                return\n            self.stopped = None\n",
+        "                return\n",
         "an injection wakes nobody",
     ),
     Mutation(
         VM,
-        "        self._load_image()\n        for vcpu in self.vcpus:\n            self.dispatcher",
-        "        for vcpu in self.vcpus:\n            self.dispatcher",
+        "        self._load_image()\n        self.gic.reset()\n",
+        "        self.gic.reset()\n",
         "a reset leaves no image",
     ),
     Mutation(VM, "            self.uart.end_line()\n", "", "a reset leaves half a line"),
@@ -240,7 +242,7 @@ MUTATIONS = [
     Mutation(VM, "            self._passing = None\n", "", "a match stops every run after it"),
     Mutation(
         VM,
-        "            self.dispatcher.reset_vcpu(vcpu)\n",
+        "        self.dispatcher.reset_system()\n",
         "",
         "handlers of before a reset are called after it",
     ),

@@ -51,21 +51,26 @@ MUTATIONS = [
     # -- the calls and the order of their checks ---------------------------------
     Mutation(
         CALLS,
-        "_FLAGS_RESERVED: Final = MASK64 & ~0b1 | REGISTER_RELATIVE_MODE",
-        "_FLAGS_RESERVED: Final = REGISTER_RELATIVE_MODE",
+        "MASK64 & ~(REGISTER_RM_PE | REGISTER_RELATIVE_MODE)",
+        "0",
         "reserved flags accepted",
     ),
-    Mutation(CALLS, "MASK64 & ~0b1 | REG", "MASK64 | REG", "the routing bit refused"),
     Mutation(
         CALLS,
-        "if handler is None or vcpu.x[4] & _FLAGS_RESERVED:",
-        "if handler is None or vcpu.x[4] & _FLAGS_RESERVED and not handler.state:",
+        "~(REGISTER_RM_PE | REGISTER_RELATIVE_MODE)",
+        "~REGISTER_RELATIVE_MODE",
+        "the routing bit refused",
+    ),
+    Mutation(
+        CALLS,
+        "if flags and (error :=",
+        "if flags and not handler.state and (error :=",
         "REGISTER: state before flags",
     ),
     Mutation(
         CALLS,
-        "handler.entry, handler.argument = vcpu.x[2], vcpu.x[3]",
-        "handler.entry, handler.argument = vcpu.x[3], vcpu.x[2]",
+        "handler.entry, handler.argument = entry, x[3]",
+        "handler.entry, handler.argument = x[3], entry",
         "entry and argument swapped",
     ),
     Mutation(
@@ -82,11 +87,13 @@ MUTATIONS = [
     ),
     Mutation(
         CALLS,
-        "        if not sdei.contexts:\n            return _DENIED\n",
-        "        if vcpu.x[1] < 18 and not sdei.contexts:\n            return _DENIED\n",
+        "if index >= CONTEXT_REGISTERS and (contexts or self.profile.context_index_first):",
+        "if index >= CONTEXT_REGISTERS:",
         "CONTEXT: index before running",
     ),
-    Mutation(CALLS, "if index < CONTEXT_REGISTERS else", "if index < 31 else", "CONTEXT past x17"),
+    Mutation(
+        CALLS, "if index >= CONTEXT_REGISTERS", "if index > CONTEXT_REGISTERS", "CONTEXT past x17"
+    ),
     Mutation(
         CALLS,
         "x[1] = x[2] = x[3] = 0",
@@ -95,20 +102,20 @@ MUTATIONS = [
     ),
     Mutation(
         CALLS,
-        "return 0 if info in (Info.TYPE, Info.PRIORITY) else _INVALID",
-        "return 0 if info <= Info.ROUTING_MODE else _INVALID",
+        "if info > Info.ROUTING_AFFINITY or not handler.shared:",
+        "if info > Info.ROUTING_AFFINITY:",
         "GET_INFO answers for routing",
     ),
     Mutation(
-        CALLS,
-        "result is _SUCCESS and handler.pending and not vcpu.sdei.masked:",
-        "result is _SUCCESS and handler.pending:",
+        DELIVERY,
+        "if handler.state & 2 and not vcpu.sdei.masked:",
+        "if handler.state & 2:",
         "ENABLE asks although masked",
     ),
     Mutation(
         CALLS,
-        "result is _SUCCESS and handler.pending and not vcpu.sdei.masked:",
-        "result is _SUCCESS and vcpu.sdei.pending() and not vcpu.sdei.masked:",
+        "if handler.pending and result is _SUCCESS:",
+        "if vcpu.sdei.pending() and result is _SUCCESS:",
         "ENABLE asks for another event",
     ),
     Mutation(
@@ -119,14 +126,14 @@ MUTATIONS = [
     ),
     Mutation(
         CALLS,
-        "if newly and not target.sdei.masked",
-        "if not target.sdei.masked",
+        "        if newly:\n            self._request(target, handler)\n",
+        "        self._request(target, handler)\n",
         "a second SIGNAL asks again",
     ),
     Mutation(
         CALLS,
-        "        if not handler.state & 1:\n            return _INVALID\n        newly",
-        "        if not handler.state:\n            return _INVALID\n        newly",
+        "if not handler.state & 1 and not self.profile.signal_unregistered:",
+        "if not handler.state and not self.profile.signal_unregistered:",
         "SIGNAL to a handler that is being unregistered",
     ),
     Mutation(
@@ -150,14 +157,14 @@ MUTATIONS = [
     # -- raise, deliver, complete ------------------------------------------------
     Mutation(
         DELIVERY,
-        "if immediate and (not deliverable or sdei.pending() or sdei.contexts):",
-        "if immediate and (not deliverable or handler.pending or sdei.contexts):",
+        "if immediate and (sdei.pending() or",
+        "if immediate and (handler.pending or",
         "immediate although another event is pending",
     ),
     Mutation(
         DELIVERY,
-        "        if deliverable:\n            sdei.requested = True",
-        "        if deliverable and not sdei.contexts:\n            sdei.requested = True",
+        "if handler.state & 2 and not vcpu.sdei.masked:",
+        "if handler.state & 2 and not (vcpu.sdei.masked or vcpu.sdei.contexts):",
         "no request while a handler runs",
     ),
     Mutation(
@@ -168,20 +175,20 @@ MUTATIONS = [
     ),
     Mutation(
         DELIVERY,
-        "        sdei.requested = False\n        if sdei.masked or sdei.contexts:\n",
-        "        if sdei.masked or sdei.contexts:\n",
+        "        sdei.requested = False\n        if sdei.masked:\n",
+        "        if sdei.masked:\n",
         "the request is never answered",
     ),
     Mutation(
         DELIVERY,
-        "if sdei.masked or sdei.contexts:",
-        "if sdei.contexts:",
+        "        if sdei.masked:\n            return False\n",
+        "",
         "delivered to a masked PE",
     ),
     Mutation(
         DELIVERY,
-        "if sdei.masked or sdei.contexts:",
-        "if sdei.masked:",
+        "if interrupted and (interrupted.critical or not handler.critical):",
+        "if interrupted and interrupted.critical:",
         "handlers interrupt handlers",
     ),
     Mutation(
@@ -216,17 +223,23 @@ MUTATIONS = [
         "registers = bytes(vcpu.x0_to_x17[:32]) + bytes(14 * 8)",
         "x4 to x17 not saved",
     ),
-    Mutation(DELIVERY, "vcpu.go_to(entry, ", "vcpu.go_to(pc, ", "the handler is not entered"),
     Mutation(
         DELIVERY,
-        "        handler.pending = False\n        self.emit(\n",
-        "        self.emit(\n",
+        "vcpu.go_to(entry, saved_pstate",
+        "vcpu.go_to(pc, saved_pstate",
+        "the handler is not entered",
+    ),
+    Mutation(
+        DELIVERY,
+        "        handler.pending = False\n        if handler.interrupt is not None:\n"
+        "            self.interrupts.ack",
+        "        if handler.interrupt is not None:\n            self.interrupts.ack",
         "delivered for ever",
     ),
     Mutation(
         DELIVERY,
-        "        self._leave(vcpu, vcpu.x[1])",
-        "        self._leave(vcpu, vcpu.sdei.contexts[-1].x[1] if vcpu.sdei.contexts else 0)",
+        "vcpu.go_to(resume, ",
+        "vcpu.go_to(vcpu.x[1], ",
         "resume address read after x1 is restored",
     ),
     Mutation(
@@ -238,8 +251,8 @@ MUTATIONS = [
     Mutation(DELIVERY, "            vcpu.spsr_el1 = context.pstate\n", "", "SPSR_EL1 not written"),
     Mutation(
         DELIVERY,
-        "vcpu.go_to(resume, context.pstate & ~pstate.MODE | HANDLER_PSTATE)",
-        "vcpu.go_to(resume, vcpu.where()[1] & ~pstate.MODE | HANDLER_PSTATE)",
+        "other = context.pstate & ~pstate.MODE",
+        "other = vcpu.where()[1] & ~pstate.MODE",
         "resumed with the handler's flags",
     ),
     Mutation(
@@ -268,13 +281,11 @@ MUTATIONS = [
         "a request forgotten by save",
     ),
     Mutation(EVENTS, "masked: bool = True", "masked: bool = False", "a new PE takes events"),
-    Mutation(
-        PROFILES, '    "keep_x4_to_x17": False,\n', "", "kvm-v7 leaves x4 to x17 to the handler"
-    ),
+    Mutation(PROFILES, "    keep_x4_to_x17=False,\n", "", "kvm-v7 leaves x4 to x17 to the handler"),
     Mutation(
         PROFILES,
-        "if type(value) is not KNOBS[name].type:",
-        "if not isinstance(value, KNOBS[name].type):",
+        "return type(value) is KNOBS[name].type",
+        "return isinstance(value, KNOBS[name].type)",
         "true is a number",
     ),
     Mutation(PROFILES, "if not equals or name not in KNOBS:", "if not equals:", "any knob will do"),

@@ -1,4 +1,4 @@
-"""Several PEs and an interrupt controller around one dispatcher; numbers typed from the profiles."""
+"""Several PEs and an interrupt controller around one dispatcher; numbers typed, not taken."""
 
 from dataclasses import dataclass
 

@@ -28,6 +28,7 @@ SWITCHES = [
     "signal_resolves_target",
     "signal_unregistered",
     "signal_strict",
+    "masked_signal_waits",
     "reset_denied_while_running",
     "bind_refuses_active",
     "skip_disabled_events",

@@ -3,7 +3,14 @@
 import dataclasses
 from typing import Any
 
-from sdeiviz.debugger.snapshot import ContextView, HandlerView, Line, Registers, Snapshot
+from sdeiviz.debugger.snapshot import (
+    ContextView,
+    HandlerView,
+    Line,
+    PeView,
+    Registers,
+    Snapshot,
+)
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import TraceEvent
 
@@ -35,13 +42,40 @@ def context(**values: Any) -> ContextView:
 
 
 def handler(event: int = 0, state: State = State.UNREGISTERED, **values: Any) -> HandlerView:
-    return HandlerView(
-        **({"pending": False, "entry": 0, "argument": 0} | values), event=event, state=state
-    )
+    plain: dict[str, Any] = {
+        "pending": False,
+        "entry": 0,
+        "argument": 0,
+        "relative": False,
+        "shared": False,
+        "critical": False,
+        "interrupt": None,
+        "routed_to": None,
+        "running_on": None,
+    }
+    return HandlerView(**(plain | values), event=event, state=state)
+
+
+def pe(number: int = 0, **values: Any) -> PeView:
+    """One that is on, masked and idle, and whose turn it is if it is the first."""
+    plain: dict[str, Any] = {
+        "number": number,
+        "affinity": number,
+        "on": True,
+        "waiting": False,
+        "current": number == 0,
+        "masked": True,
+        "handlers": (handler(0), handler(1)),
+        "contexts": (),
+        "pc": BASE,
+        "pstate": 0x3C5,
+        "symbol": "_start",
+    }
+    return PeView(**(plain | values))
 
 
 def moment(trace: tuple[TraceEvent, ...] = (), **values: Any) -> Snapshot:
-    """A moment at which the whole trace has happened."""
+    """A moment at which the whole trace has happened; of one PE, where none are given."""
     plain: dict[str, Any] = {
         "image": "guest",
         "profile": "kvm-v7",
@@ -49,20 +83,22 @@ def moment(trace: tuple[TraceEvent, ...] = (), **values: Any) -> Snapshot:
         "total": trace[-1].index if trace else 0,
         "time": 0,
         "vcpu": 0,
+        "pinned": False,
+        "slots": (),
+        "interrupts": (),
         "registers": registers(),
         "previous": None,
-        "masked": True,
-        "handlers": (handler(0), handler(1)),
-        "contexts": (),
         "trace": trace,
         "now": len(trace),
         "listing": LISTING,
-        "symbol": "_start",
         "console": "",
         "stopped": "",
         "breakpoints": (),
         "forked": False,
     }
+    if "pes" not in values:
+        names = values.keys() & {"masked", "handlers", "contexts", "symbol"}
+        plain["pes"] = (pe(**{name: values.pop(name) for name in names}),)
     return Snapshot(**(plain | values))
 
 

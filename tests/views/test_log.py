@@ -18,6 +18,8 @@ from sdeiviz.trace import (
     HostInputResult,
     Hypercall,
     HypercallResult,
+    InterruptBound,
+    InterruptReleased,
     MaskChanged,
     Stopped,
     SystemReset,
@@ -50,7 +52,8 @@ def delivered(index: int, event: int = 0) -> EventDelivered:
 
 
 def entries(*trace: TraceEvent) -> list[log.LogEntry]:
-    made = log.Log({BASE: "_start", BASE + 16: "print"}, (0, 1))
+    made = log.Log({BASE: "_start", BASE + 16: "print"})
+    made.meet(moment())
     made.follow(trace)
     return made.entries
 
@@ -173,6 +176,15 @@ def test_what_a_call_does_stands_beside_it() -> None:
     assert made[3].text == f"event 0 delivered: from {BASE + 8:#x} to print"
 
 
+def test_binding_an_interrupt_stands_beside_the_call() -> None:
+    bound = InterruptBound(1, 1, 0, 50, 0x4000_1000)
+    released = InterruptReleased(2, 2, 0, 50, 0x4000_1000)
+    bind = call(1, 0xC400_002D, 50, result=0x4000_1000)
+    first, second = entries(bind[0], bound, bind[1], released)
+    assert first.effects == ["interrupt 50 raises event 0x40001000 from now on"]
+    assert second.text == "interrupt 50 is the guest's again"
+
+
 def test_completion_is_an_entry_of_its_own() -> None:
     made = entries(
         move(1, "delivery", 3, 7),
@@ -279,10 +291,10 @@ def test_the_last_move_of_each_event() -> None:
     ]
     made = log.Log()
     made.follow(trace)
-    assert made.last_move(0, 3) == (State.REGISTERED, State.ENABLED)
-    assert made.last_move(0, 2) == (State.UNREGISTERED, State.REGISTERED)
-    assert made.last_move(1, 3) == (State.UNREGISTERED, State.REGISTERED)
-    assert made.last_move(1, 1) is None
+    assert made.last_move(0, 0, 3) == (State.REGISTERED, State.ENABLED)
+    assert made.last_move(0, 0, 2) == (State.UNREGISTERED, State.REGISTERED)
+    assert made.last_move(0, 1, 3) == (State.UNREGISTERED, State.REGISTERED)
+    assert made.last_move(0, 1, 1) is None
 
 
 def test_hostile_names_are_made_visible() -> None:

@@ -7,17 +7,21 @@
 
 /**
  * @typedef {{ at: number, of: number, span: number, time: string, pc: string, where: string,
- *   level: string, masked: boolean, forked: boolean, said: string,
+ *   level: string, masked: boolean, forked: boolean, pe: number, pinned: boolean, said: string,
  *   epoch: number }} Moment
+ * @typedef {[kind: string, start: number, end: number, label: string]} Stroke lane -1: hypervisor
  * @typedef {[index: number, kind: string, text: string, answer?: string, effects?: string,
- *   reason?: string, failed?: number]} LogRow
+ *   reason?: string, failed?: number, pe?: number, strokes?: Stroke[]]} LogRow
  * @typedef {[address: string, instruction: string, label: string, line: number,
  *   source: string]} CodeRow
- * @typedef {[event: number, state: number, pending: number, entry: string, edge: string,
- *   refused: string]} EventRow
+ * @typedef {[event: number, state?: number, pending?: number, before?: number, entry?: string,
+ *   refused?: string]} EventRow
+ * @typedef {{ pes: number, kinds: Record<string, string>, strokes: Record<string, string>,
+ *   look: string, tables: [name: string, title: string, columns: string[], none: string][]
+ *   }} Machine more than one PE and its own events
  * @typedef {{ id: string, image: string, profile: string, registers: string[], signs: Record<string, string>,
  *   states: [number, string, string][], rules: [string, [string, string][]][], diagram: string,
- *   program: CodeRow[] | null }} Guest
+ *   program: CodeRow[] | null, machine: Machine | null }} Guest
  * @typedef {{ get(name: string): any, on(name: string, f: Function): void,
  *   off(name: string, f: Function): void, send(message: object): void,
  *   widget_manager?: any }} Model
@@ -33,9 +37,18 @@ const COMMANDS = /** @type {[string, string, string, string, string, number][]} 
   ["continue", "Continue", "c", "Run to a breakpoint or the end", "M2 3v10l6-5zM8 3v10l6-5z", 2],
   ["stop", "Stop", "x", "Stop a run", "M4 4h8v8H4z", 2],
 ]);
+/** @type {typeof COMMANDS[0]} */
+const OVER = ["over", "Step PE", "o", "Run one instruction of the PE shown, over the turns of others",
+  "M5 2v8l6-4zM3 12h10v2H3z", 0];
 const BOLT = "M9 1L3 9h4l-1 6 7-9H8z";
-const TRAITS = ["moment", "registers", "context", "events", "log", "markers", "console", "code",
-  "breakpoints", "running", "error", "done"];
+const TRAITS = ["moment", "registers", "context", "events", "pes", "table", "log", "markers", "console",
+  "code", "breakpoints", "running", "error", "done"];
+/** What a PE does, by its letter: a sign and a word. */
+const DOES = /** @type {Record<string, [string, string]>} */ ({
+  c: ["▶", "running"], r: ["·", "ready"], w: ["⏸", "waiting"], o: ["○", "off"],
+});
+const ROWS = { before: 14, after: 4 }; // entries of the sequence around now
+const SHAPE = { gutter: 58, least: 92, most: 180, line: 22, bar: 10 }; // its lengths in pixels
 const ROOM = 200; // rows of the log that the page holds on either side of now
 const BUSY = "The guest is running: press Stop first.";
 const GONE = "The kernel behind this debugger is gone: run its cell again.";
@@ -59,15 +72,19 @@ function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** @param {string} path @returns {Element} */
-function icon(path) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  svg.appendChild(document.createElementNS(space, "path")).setAttribute("d", path);
-  return svg;
+/**
+ * Make an element of a drawing.
+ * @param {string} tag @param {Record<string, any>} attributes @param {...(Node | string)} children
+ */
+function draw(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  element.append(...children);
+  return element;
 }
+
+/** @param {string} path @returns {Element} */
+const icon = (path) => draw("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, draw("path", { d: path }));
 
 /** Change a node's text only where it differs. @param {Node} node @param {string} text */
 function say(node, text) {
@@ -84,6 +101,9 @@ function sayValue(cell, digits) {
   const zeros = digits === "0" ? 15 : 16 - digits.length;
   cell.replaceChildren(h("span", { class: "zeros" }, "0".repeat(zeros)), digits);
 }
+
+/** An event's number as the kernel side writes it. @param {number} event @returns {string} */
+const eventName = (event) => event < 10000 ? String(event) : `0x${event.toString(16)}`;
 
 /** @param {number} value @returns {string} */
 const grouped = (value) => value.toLocaleString("en");
@@ -177,6 +197,11 @@ class Surface {
     this.store = store;
     /** @type {Guest} */
     this.guest = model.get("guest");
+    this.machine = this.guest.machine;
+    this.several = (this.machine?.pes ?? 1) > 1;
+    this.commands = this.several ? [...COMMANDS.slice(0, 3), OVER, ...COMMANDS.slice(3)] : COMMANDS;
+    /** The table of the machine that is open, "" for the sequence. */
+    this.tab = "";
     this.event = 0;
     this.note = "";
     /** @type {number | null} */
@@ -197,9 +222,11 @@ class Surface {
     this.resize = new ResizeObserver(() => {
       this.showHere();
       this.showCurrent();
+      if (this.machine) this.touch("pes");
     });
     this.resize.observe(this.codeScroller);
     this.resize.observe(this.logScroller);
+    if (this.machine) this.resize.observe(this.machineScroller);
     this.paint();
   }
 
@@ -229,7 +256,7 @@ class Surface {
   /** Ask the kernel for something. @param {string} what @param {object} more */
   send(what, more = {}) {
     if (this.store.gone) return this.tell(GONE);
-    if (this.running && !["stop", "log", "console", "code"].includes(what)) return this.tell(BUSY);
+    if (this.running && !["stop", "log", "console", "code", "table"].includes(what)) return this.tell(BUSY);
     this.note = "";
     this.store.sent += 1;
     try {
@@ -264,15 +291,17 @@ class Surface {
   /** @param {HTMLElement} el */
   build(el) {
     const root = h("div", {
-      class: "sdeiviz", tabindex: 0, role: "group", "data-lm-suppress-shortcuts": "true",
+      class: `sdeiviz${this.machine ? " machine" : ""}`, tabindex: 0, role: "group", "data-lm-suppress-shortcuts": "true",
       "aria-label": `Debugger of ${this.guest.image}`, onkeydown: (/** @type {any} */ e) => this.key(e),
     });
     this.root = root;
     const panes = h("div", { class: "panes" },
       this.buildCode(), this.buildDiagram(), this.buildRegisters(), this.buildLog(),
       this.buildContext(), this.buildConsole());
+    if (this.machine) panes.append(this.buildMachine(this.machine));
     root.append(h("div", { class: "surface" },
-      this.buildToolbar(), this.buildScrubber(), this.buildStatus(), h("div", { class: "below" }, panes, this.buildKeys())));
+      this.buildToolbar(), this.buildScrubber(), this.buildStatus(),
+      ...(this.several ? [this.buildStrip()] : []), h("div", { class: "below" }, panes, this.buildKeys())));
     el.append(root);
   }
 
@@ -292,7 +321,7 @@ class Surface {
     };
     let group = h("div", { class: "group" });
     let last = 0;
-    for (const [name, label, key, title, path, number] of COMMANDS) {
+    for (const [name, label, key, title, path, number] of this.commands) {
       if (number !== last) {
         bar.append(group);
         group = h("div", { class: "group" });
@@ -302,9 +331,14 @@ class Surface {
     }
     bar.append(group);
     group = h("div", { class: "group" });
-    for (const [event] of /** @type {EventRow[]} */ (this.model.get("events"))) {
-      add(group, `inject${event}`, `Inject ${event}`, String(event),
-        `Raise event ${event} from the host`, BOLT, () => this.send("inject", { event }));
+    if (this.machine) {
+      add(group, "inject", "Inject", "i", "Raise the event chosen beside its state, on the PE shown",
+        BOLT, () => this.inject());
+    } else {
+      for (const [event] of /** @type {EventRow[]} */ (this.model.get("events"))) {
+        add(group, `inject${event}`, `Inject ${event}`, String(event),
+          `Raise event ${event} from the host`, BOLT, () => this.send("inject", { event }));
+      }
     }
     bar.append(group);
     group = h("div", { class: "group" });
@@ -323,6 +357,26 @@ class Surface {
     const guest = h("span", { class: "fact guest" },
       h("b", {}, this.guest.image), ` ${this.guest.profile}`);
     return h("div", { class: "facts" }, guest, ...Object.values(this.facts));
+  }
+
+  /** A chip for each PE: what it does, and a click shows it. */
+  buildStrip() {
+    const chips = Array.from({ length: /** @type {Machine} */ (this.machine).pes }, (_, pe) => {
+      const parts = { does: h("span", { class: "does" }), mask: h("span"), deep: h("span", { class: "deep" }) };
+      const chip = h("button", {
+        type: "button", class: "chip", tabindex: pe ? -1 : 0, "data-pe": pe, onclick: () => this.select(pe),
+      }, h("b", {}, `PE ${pe}`), parts.does, parts.mask, parts.deep);
+      return { chip, ...parts };
+    });
+    this.chips = chips;
+    this.followButton = h("button", {
+      type: "button", class: "chip follow", tabindex: -1, "aria-keyshortcuts": "f", onclick: () => this.select(null),
+      title: "Show the PE whose turn it is (f)",
+    }, "Follow turns");
+    const strip = h("div", { class: "strip", role: "toolbar", "aria-label": "PEs" },
+      ...chips.map(({ chip }) => chip), this.followButton);
+    rove(strip, "button", "ArrowLeft", "ArrowRight");
+    return strip;
   }
 
   buildScrubber() {
@@ -414,7 +468,9 @@ class Surface {
     }
     this.rules = this.buildRules();
     this.rules.hidden = true;
-    this.pickers = h("div", { class: "pickers", role: "group", "aria-label": "Event" });
+    this.pickers = this.machine
+      ? h("select", { class: "pickers", "aria-label": "Event", onchange: () => this.pick(Number(this.pickers.value)) })
+      : h("div", { class: "pickers", role: "group", "aria-label": "Event" });
     this.rulesButton = h("button", {
       type: "button", class: "small", "aria-pressed": "false", title: "What each call is told in each state",
       onclick: () => this.toggleRules(),
@@ -423,6 +479,22 @@ class Surface {
     const head = [this.pickers, this.rulesButton];
     const [pane, scroller] = this.pane("diagram", "Event state", head, [this.drawing, this.rules]);
     scroller.after(this.caption);
+    return pane;
+  }
+
+  /** @param {Machine} machine */
+  buildMachine(machine) {
+    this.tabs = [["", "Sequence"], ...machine.tables].map(([name, title]) => h("button", {
+      type: "button", class: "small", "data-name": name, onclick: () => this.open(name),
+    }, title));
+    const parts = { heads: draw("svg", { class: "heads", "aria-hidden": "true" }), body: draw("svg", { role: "img" }) };
+    this.sequence = h("div", { class: "sdeiviz-sequence" }, h("style", {}, machine.look), parts.heads, parts.body);
+    this.sequenceParts = parts;
+    this.grid = h("table", { class: "grid" });
+    this.gridNone = h("p", { class: "none" });
+    const tabs = h("div", { class: "tabs", role: "group", "aria-label": "What of the machine" }, ...this.tabs);
+    const [pane, scroller] = this.pane("machine", "Machine", [tabs], [this.sequence, this.grid, this.gridNone]);
+    this.machineScroller = scroller;
     return pane;
   }
 
@@ -478,8 +550,10 @@ class Surface {
 
   buildKeys() {
     const rows = [
-      ...COMMANDS.map(([, , key, title]) => [key, title]),
-      ...this.model.get("events").map((/** @type {EventRow} */ [event]) => [String(event), `Raise event ${event} from the host`]),
+      ...this.commands.map(([, , key, title]) => [key, title]),
+      ...this.machine ? [["i", "Raise the event chosen beside its state, on the PE shown"]]
+        : this.model.get("events").map((/** @type {EventRow} */ [event]) => [String(event), `Raise event ${event} from the host`]),
+      ...this.several ? [["v", "Show the next PE"], ["f", "Show the PE whose turn it is"]] : [],
       ["t", "Set or remove a breakpoint at the line about to run"],
       ["← →", "In the toolbar: the next button. On the scrubber: back and step"],
       ["↑ ↓", "In the code and the log: the next line"],
@@ -497,11 +571,15 @@ class Surface {
   /** @param {KeyboardEvent} e */
   key(e) {
     if (e.ctrlKey || e.metaKey || e.altKey) return;
-    const command = COMMANDS.find(([, , key]) => key === e.key);
-    const events = this.model.get("events").map((/** @type {EventRow} */ [event]) => event);
+    if (e.target instanceof HTMLSelectElement) return;
+    const command = this.commands.find(([, , key]) => key === e.key);
+    const events = this.machine ? [] : this.model.get("events").map((/** @type {EventRow} */ [event]) => event);
     let action;
     if (command) action = () => this.send(command[0]);
     else if (events.includes(Number(e.key)) && e.key.trim()) action = () => this.send("inject", { event: Number(e.key) });
+    else if (e.key === "i" && this.machine) action = () => this.inject();
+    else if (e.key === "v" && this.several) action = () => this.select((this.model.get("moment").pe + 1) % this.machine.pes);
+    else if (e.key === "f" && this.several) action = () => this.select(null);
     else if (e.key === "t") action = () => this.send("breakpoint", { address: this.model.get("moment").pc });
     else if (e.key === "?") action = () => this.toggleKeys();
     else if (e.key === "Escape" && !this.keys.hidden) action = () => this.toggleKeys();
@@ -553,6 +631,28 @@ class Surface {
     if (index !== this.model.get("moment").at) this.send("goto", { index });
   }
 
+  inject() {
+    this.send("inject", { event: this.event });
+  }
+
+  /** Show a PE; null: whoever's turn it is. @param {number | null} pe */
+  select(pe) {
+    this.send("select", { pe });
+  }
+
+  /** Show another event's state. @param {number} event */
+  pick(event) {
+    this.event = event;
+    this.touch("events");
+  }
+
+  /** Open a table of the machine, or the sequence. @param {string} name */
+  open(name) {
+    this.tab = name;
+    this.send("table", { name });
+    this.touch("table");
+  }
+
   toggleKeys() {
     this.keys.hidden = !this.keys.hidden;
     this.buttons.help.setAttribute("aria-expanded", String(!this.keys.hidden));
@@ -577,6 +677,8 @@ class Surface {
     if (any("context", "registers")) this.paintContext();
     if (any("events", "log", "moment")) this.paintDiagram();
     if (any("log", "moment")) this.paintLog();
+    if (this.several && any("pes", "moment")) this.paintStrip();
+    if (this.machine && any("pes", "moment", "log", "table")) this.paintMachine();
     if (any("console")) this.paintConsole();
     this.paintStatus();
     this.follow();
@@ -586,8 +688,9 @@ class Surface {
   happened() {
     const { said } = this.model.get("moment");
     if (said) return said;
-    const [, , text, answer] = this.store.log.get(this.model.get("log").now - 1) ?? [0, "", "…", ""];
-    return answer ? `${text} = ${answer}` : text;
+    const row = this.store.log.get(this.model.get("log").now - 1) ?? /** @type {LogRow} */ ([0, "", "…"]);
+    const [, , text, answer, , , , pe] = row;
+    return (pe !== undefined && this.several ? `PE ${pe}: ` : "") + (answer ? `${text} = ${answer}` : text);
   }
 
   paintStatus() {
@@ -610,7 +713,8 @@ class Surface {
     this.slider.setAttribute("aria-disabled", String(this.store.gone || running !== ""));
     const { level, mask, time, fork } = this.facts;
     say(level, moment.level);
-    say(mask, moment.masked ? "⊘ PE masked" : "PE unmasked");
+    const number = this.several ? ` ${moment.pe}` : "";
+    say(mask, moment.masked ? `⊘ PE${number} masked` : `PE${number} unmasked`);
     mask.classList.toggle("masked", moment.masked);
     say(time, moment.time);
     say(fork, moment.forked ? "⑂ changed" : "");
@@ -756,7 +860,7 @@ class Surface {
     this.contextNone.hidden = context !== null;
     this.contextTable.hidden = context === null;
     const deep = context?.deep > 1 ? `, ${context.deep} deep` : "";
-    say(this.contextHint, context ? `by event ${context.event}${deep} · ${context.level}` : "");
+    say(this.contextHint, context ? `by event ${eventName(context.event)}${deep} · ${context.level}` : "");
     if (!context) return;
     const names = this.guest.registers;
     const live = this.model.get("registers").now.split(" ");
@@ -774,21 +878,26 @@ class Surface {
   paintDiagram() {
     /** @type {EventRow[]} */
     const events = this.model.get("events");
-    if (this.pickers.children.length !== events.length) {
-      this.pickers.replaceChildren(...events.map(([event]) => h("button", {
-        type: "button", class: "small", onclick: () => {
-          this.event = event;
-          this.touch("events");
-        },
-      }, `Event ${event}`)));
+    const numbers = events.map(([n]) => n).join();
+    if (this.picked !== numbers) {
+      this.picked = numbers;
+      this.pickers.replaceChildren(...events.map(([event]) => this.machine
+        ? h("option", { value: event })
+        : h("button", { type: "button", class: "small", onclick: () => this.pick(event) })));
     }
-    const [event, state, pending, entry, edge, refused] = events.find(([n]) => n === this.event) ?? events[0];
+    const row = events.find(([n]) => n === this.event) ?? events[0];
+    const [event, state = 0, pending = 0, before = 0, entry = "", refused = ""] = row;
     events.forEach(([n, , waits], place) => {
-      const button = this.pickers.children[place];
-      button.setAttribute("aria-pressed", String(n === event));
-      say(button, `Event ${n}${waits ? " ○ pending" : ""}`);
+      const picker = this.pickers.children[place];
+      const kind = this.machine?.kinds[n];
+      say(picker, `Event ${eventName(n)}${kind ? ` (${kind})` : ""}${waits ? " ○ pending" : ""}`);
+      if (!this.machine) picker.setAttribute("aria-pressed", String(n === event));
     });
-    const [, node, title] = this.guest.states.find(([value]) => value === state) ?? this.guest.states[0];
+    if (this.machine) /** @type {HTMLSelectElement} */ (this.pickers).value = String(event);
+    const nodeOf = (/** @type {number} */ state) =>
+      this.guest.states.find(([value]) => value === state) ?? this.guest.states[0];
+    const [, node, title] = nodeOf(state);
+    const edge = before && `edge_${nodeOf(before - 1)[1].slice(6)}_${node.slice(6)}`;
     const last = this.store.log.get(this.model.get("log").now - 1);
     for (const part of this.drawing.querySelectorAll("[data-id]")) {
       const id = part.getAttribute("data-id");
@@ -799,12 +908,16 @@ class Surface {
     for (const cell of this.rules.querySelectorAll("[data-state]")) {
       cell.classList.toggle("current", cell.getAttribute("data-state") === title);
     }
-    const facts = [`Event ${event}: ${title}`, pending ? "pending" : "", entry ? `entry ${entry}` : ""];
+    const whose = !this.several ? "" : this.machine.kinds[event]?.includes("shared") ? ", shared" : ` on PE ${this.model.get("moment").pe}`;
+    const facts = [`Event ${eventName(event)}${whose}: ${title}`, pending ? "pending" : "", entry ? `entry ${entry}` : ""];
     this.caption.replaceChildren(h("b", {}, facts.filter(Boolean).join(" · ")));
     if (refused) {
       this.caption.append(h("span", { class: "refusal" }, "✕ Refused: "), last?.[5] ?? refused);
     } else {
-      const open = this.guest.rules.filter(([, cells]) =>
+      const kind = this.machine?.kinds[event] ?? "";
+      const foreign = kind.includes("shared") ? ["PRIVATE_RESET"] : ["SHARED_RESET", "EVENT_ROUTING_SET"];
+      if (!kind.includes("bound")) foreign.push("INTERRUPT_RELEASE");
+      const open = this.guest.rules.filter(([action, cells]) => !foreign.includes(action) &&
         cells.some(([at, told]) => at === title && !/^(DENIED|waits)/.test(told)));
       const names = open.map(([action]) => action.replace(/^(EVENT|PRIVATE)_/, ""));
       this.caption.append(h("span", { class: "hint" }, `Possible now: ${names.join(", ")}`));
@@ -863,14 +976,184 @@ class Surface {
   }
 
   /** @param {number} number @param {LogRow} row */
-  logRow(number, [index, kind, text, answer = "", effects = "", reason = "", failed = 0]) {
-    const what = h("span", { class: "what" }, h("code", {}, text));
+  logRow(number, [index, kind, text, answer = "", effects = "", reason = "", failed = 0, pe]) {
+    const whose = this.several ? [h("b", { class: "pe" }, `PE ${pe}`), " "] : [];
+    const what = h("span", { class: "what" }, ...whose, h("code", {}, text));
     if (answer) what.append(" ", h("span", { class: `answer${failed ? " failed" : ""}` }, `${failed ? "✕" : "="} ${answer}`));
     if (effects) what.append(" ", h("span", { class: "effects" }, effects));
     if (reason) what.append(h("span", { class: "reason" }, reason));
     return h("li", { "data-number": number, class: kind }, h("button", { type: "button", "data-index": index },
       h("span", { class: "index" }, grouped(index)),
       h("span", { class: "sign", "aria-hidden": "true" }, this.guest.signs[kind]), what));
+  }
+
+  /** Three letters for each PE: what it does, its mask, how deep it is in handlers. @returns {string[]} */
+  get signs() {
+    return this.model.get("pes").match(/.../g) ?? [];
+  }
+
+  paintStrip() {
+    const { pe: shown, pinned } = this.model.get("moment");
+    this.signs.forEach((/** @type {string} */ signs, /** @type {number} */ pe) => {
+      const { chip, does, mask, deep } = this.chips[pe];
+      const [sign, word] = DOES[signs[0]];
+      const depth = Number(signs.slice(2));
+      say(does, `${sign} ${word}`);
+      say(mask, signs[1] === "m" ? "⊘" : "");
+      say(deep, depth ? `▼${depth}` : "");
+      const facts = [word, signs[1] === "m" ? "masked" : "unmasked", depth ? `${depth} deep in handlers` : ""];
+      chip.setAttribute("aria-label", `PE ${pe}: ${facts.filter(Boolean).join(", ")}`);
+      chip.title = facts.filter(Boolean).join(", ");
+      chip.classList.toggle("current", signs[0] === "c");
+      chip.classList.toggle("off", signs[0] === "o");
+      chip.setAttribute("aria-pressed", String(pe === shown));
+      chip.classList.toggle("pinned", pinned && pe === shown);
+    });
+    this.followButton.setAttribute("aria-pressed", String(!pinned));
+  }
+
+  paintMachine() {
+    for (const tab of this.tabs) tab.setAttribute("aria-pressed", String(tab.dataset.name === this.tab));
+    this.sequence.toggleAttribute("hidden", this.tab !== "");
+    const table = this.model.get("table");
+    const ready = table?.name === this.tab;
+    const [, , columns, none] = this.machine.tables.find(([name]) => name === this.tab) ?? ["", "", [], ""];
+    this.grid.hidden = !ready || !table.size;
+    this.gridNone.hidden = !ready || table.size > 0;
+    if (this.tab === "") return this.paintSequence();
+    if (!ready) return;
+    say(this.gridNone, none);
+    const drawn = JSON.stringify(table);
+    if (this.drawnTable !== drawn) {
+      this.drawnTable = drawn;
+      this.grid.replaceChildren(
+        h("thead", {}, h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name)))),
+        h("tbody", {}, ...table.rows.map((/** @type {string[]} */ [first, ...rest]) =>
+          h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((cell) => h("td", {}, cell))))));
+    }
+    if (table.rows.length < table.size) this.ask("table", { name: this.tab });
+  }
+
+  /** The same drawing as views/sequence.py, from the strokes of the log's rows. */
+  paintSequence() {
+    const { now, size } = this.model.get("log");
+    const { gutter, least, most, line, bar } = SHAPE;
+    const pes = this.signs;
+    const lanes = this.machine.pes + 1;
+    const room = this.machineScroller.clientWidth - gutter - 4;
+    const pitch = Math.max(least, Math.min(most, Math.floor(room / lanes)));
+    const x = (/** @type {number} */ lane) => gutter + pitch * (lane + 1.5);
+    let first = now;
+    while (first > Math.max(0, now - ROWS.before) && this.store.log.has(first - 1)) first -= 1;
+    let last = now;
+    while (last < Math.min(size, now + ROWS.after) && this.store.log.has(last)) last += 1;
+    const row = (/** @type {number} */ n) => /** @type {LogRow} */ (this.store.log.get(n));
+    const strokesOf = (/** @type {number} */ n) => row(n)[8] ?? [];
+
+    // What the lanes are now is known; walked back, what they were at the top.
+    const one = Number(this.model.get("context")?.deep ?? 0);
+    const depth = pes.length ? pes.map((/** @type {string} */ signs) => Number(signs.slice(2))) : [one];
+    const power = pes.length ? pes.map((/** @type {string} */ signs) => signs[0] !== "o") : [true];
+    const pass = (/** @type {Stroke} */ [kind, , end], /** @type {number} */ way) => {
+      const change = { d: way, e: -way }[kind];
+      if (change) depth[end] = Math.max(0, depth[end] + change);
+      if (kind === "+" || kind === "-") power[end] = (kind === "+") === way > 0;
+    };
+    /** @type {Map<number, number[]>} depths before each row; a reset ends bars without a stroke */
+    const depths = new Map([[now, [...depth]]]);
+    for (let n = now - 1; n >= first; n -= 1) {
+      for (const stroke of [...strokesOf(n)].reverse()) pass(stroke, -1);
+      depths.set(n, [...depth]);
+    }
+
+    /** @type {Map<string, [number, number][]>} */
+    const runs = new Map();
+    let y = 4;
+    const goDown = () => {
+      for (let lane = -1; lane < lanes - 1; lane += 1) {
+        const looks = [lane < 0 || power[lane] ? "life" : "life off"];
+        for (let n = 0; lane >= 0 && n < depth[lane]; n += 1) looks.push(String(n));
+        for (const look of looks) {
+          const key = `${lane}/${look}`;
+          const known = runs.get(key) ?? [];
+          if (known.at(-1)?.[1] !== y) known.push([y, y]);
+          /** @type {[number, number]} */ (known.at(-1))[1] = y + line / 2;
+          runs.set(key, known);
+        }
+      }
+      y += line / 2;
+    };
+    /** @type {Node[]} */
+    const drawn = [];
+    let nowAt = 0;
+    for (let n = first; n <= last; n += 1) {
+      depth.splice(0, depth.length, ...depths.get(n) ?? depth);
+      if (n === now) {
+        nowAt = y + line / 4;
+        goDown();
+      }
+      if (n === last) break;
+      const group = draw("g", n < now ? {} : { class: "later" },
+        draw("text", { class: "index", x: gutter - 8, y: y + line / 2 + 4 }, grouped(row(n)[0])));
+      for (const stroke of strokesOf(n)) {
+        goDown();
+        group.append(this.drawStroke(stroke, x, y, pitch));
+        pass(stroke, 1);
+        goDown();
+      }
+      drawn.push(group);
+    }
+    const lines = [];
+    for (const [key, known] of runs) {
+      const [lane, look] = key.split("/");
+      for (const [top, bottom] of known) {
+        lines.push(look.startsWith("life")
+          ? draw("path", { class: look, d: `M${x(Number(lane))} ${top}V${bottom}` })
+          : draw("rect", { class: "bar", x: x(Number(lane)) - bar / 2 + 7 * Number(look), y: top, width: bar, height: bottom - top }));
+      }
+    }
+    lines.sort((a, b) => Number(a.tagName === "rect") - Number(b.tagName === "rect"));
+    const width = gutter + pitch * lanes;
+    const mark = draw("g", { class: "now" }, draw("path", { d: `M${gutter} ${nowAt}H${width - 8}` }),
+      draw("text", { x: gutter - 8, y: nowAt + 4 }, "now"));
+    const { heads, body } = this.sequenceParts;
+    const { pe: shown } = this.model.get("moment");
+    heads.setAttribute("width", String(width));
+    heads.setAttribute("height", "26");
+    heads.replaceChildren(...Array.from({ length: lanes }, (_, n) => draw("text",
+      { x: x(n - 1), y: 17, ...(n - 1 === shown ? { class: "shown" } : {}) },
+      n ? `PE ${n - 1}${pes[n - 1]?.[0] === "c" ? " ▶" : ""}` : "Hypervisor")));
+    body.setAttribute("width", String(width));
+    body.setAttribute("height", String(y + line / 2));
+    body.replaceChildren(draw("title", {}, `Calls, events and interrupts around instruction ${grouped(this.model.get("moment").at)}`),
+      ...lines, ...drawn, mark);
+    const box = this.machineScroller;
+    box.scrollTop = Math.max(0, nowAt - box.clientHeight + 26 + 2.5 * line);
+  }
+
+  /**
+   * @param {Stroke} stroke @param {(lane: number) => number} x @param {number} y
+   * @param {number} pitch from one lane to the next
+   */
+  drawStroke([letter, from, to, label], x, y, pitch) {
+    const kind = this.machine.strokes[letter];
+    const [start, end] = [x(from), x(to)];
+    const fits = (/** @type {number} */ room) => label.length * 6.9 + 12 <= room;
+    const most = Math.floor((1.5 * pitch - 12) / 6.9);
+    const text = label.length > most ? `${label.slice(0, most - 1)}…` : label;
+    if (start === end) {
+      return draw("g", { class: `stroke ${kind}` }, draw("circle", { cx: end, cy: y, r: 4 }),
+        draw("text", { x: end + 10, y: y + 4 }, text));
+    }
+    const side = end > start ? 1 : -1;
+    const tip = kind === "raise" ? draw("circle", { cx: end, cy: y, r: 4 })
+      : draw("polygon", { points: `${end},${y} ${end - 8 * side},${y - 4} ${end - 8 * side},${y + 4}` });
+    // Beside the PE, towards the other end; what is long may cross the next lane.
+    const [pe, toward] = to < 0 ? [start, side] : [end, -side];
+    const place = fits(pitch) ? { x: pe + toward * pitch / 2, "text-anchor": "middle" }
+      : { x: pe + toward * 10, "text-anchor": toward > 0 ? "start" : "end" };
+    return draw("g", { class: `stroke ${kind}` }, draw("path", { d: `M${start} ${y}H${end - 6 * side}` }), tip,
+      draw("text", { ...place, y: y - 4 }, text));
   }
 
   paintConsole() {
