@@ -21,6 +21,7 @@ TF_A = {
     "resume_errors": "a bad resume address is DENIED",
     "signal_coalesces": _STRICT,
     "signal_to_a_pe_that_is_off": _STRICT,
+    "signal_outlives_mask": "the signal is lost when the handler completes",
     "suspend": _STRICT,
     "trigger_before_enable": _STRICT,
     "version": "implements 1.0",

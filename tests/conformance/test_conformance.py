@@ -101,6 +101,7 @@ SEEN = {
     "kick_on_raise=off": "signal_to_wfi",
     "keep_x4_to_x17=off": "entry_registers",
     "mask_waits_for_completion=off": "mask_in_handler",
+    "masked_signal_waits=off": "signal_outlives_mask",
     "cr_other_pstate=zero": "resume",
     "request_after_complete=off": "pending_in_handler",
     "power_off_completes=off": "cpu_off_in_handler",
