@@ -436,8 +436,13 @@ class Core:
                 size = state[clk.BLOCKED_SIZE]
                 if size and left > 0 and not state[clk.INTERRUPT] and not self.irq_is_due:
                     start = state[clk.BLOCKED_START]
-                    if not start & 3:
-                        self._run_exactly(start, min(4 * left, size))
+                    if start & 3:
+                        pass
+                    elif size > 4 * left:
+                        self._run_exactly(start, 4 * left)
+                    else:
+                        # An interrupt is pending; that it is masked the clock cannot see.
+                        self._run_counted(start, _NEVER, size)
             if self._end:
                 return self._end
         return End.TARGET
@@ -476,8 +481,14 @@ class Core:
         """
         self._exact = (start, start + size)
         self._forget_exact()
-        self._start(start, start + size)
+        self._run_counted(start, start + size, size)
         self._forget_exact()
+
+    def _run_counted(self, start: int, until: int, size: int) -> None:
+        """Run, and let the clock look at no block before so many bytes are counted."""
+        self._state[clk.LIMIT] = self._state[clk.INDEX] + (size >> 2)
+        self._start(start, until)
+        self._set_limit()
 
     def _forget_exact(self) -> None:
         """Remove the cached blocks of an exact run, while its addresses mean the same."""

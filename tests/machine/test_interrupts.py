@@ -2,8 +2,9 @@
 
 import pytest
 
+from sdeiviz.cpu import core
 from sdeiviz.machine import StopReason
-from sdeiviz.trace import EventDelivered, InterruptTaken, WaitForInterrupt
+from sdeiviz.trace import EventDelivered, ExceptionTaken, InterruptTaken, WaitForInterrupt
 from tests.machine.guest import DATA, everything, guest
 from tests.machine.machines import SMP, WAYS, run
 
@@ -74,6 +75,34 @@ spin: subs x2, x2, #1
 """
     + HANDLER
 )
+
+
+@pytest.mark.parametrize("clock", ["native", "python"])
+def test_an_interrupt_comes_before_a_fetch_that_faults(clock: str) -> None:
+    made = guest(
+        SMP
+        + "mmu_on\n use_vectors\n gic_on\n enable 27"
+        + TIMER.format(ticks=1)
+        + """
+        .rept 50
+        nop
+        .endr
+        b unmask
+        .ltorg
+        .balign 4096
+        .skip 4096 - 4
+    unmask: msr daifclr, #2
+    unmapped:
+        .skip 4096
+    stay: b stay
+        all_vectors stay
+        """
+    )
+    vm = made.vm(pages={made["unmapped"]: 0}, clock=clock)
+    vm.run(1000)
+    (taken,) = [e for e in vm.trace if isinstance(e, InterruptTaken | ExceptionTaken)]
+    assert isinstance(taken, InterruptTaken)
+    assert taken.pc == made["unmapped"] == 0x4008_2000
 
 
 def test_a_timer_interrupts_a_loop_at_its_time() -> None:
@@ -409,3 +438,25 @@ def test_a_machine_that_has_stopped_takes_no_interrupt() -> None:
     assert vm.gic.irq(0)
     assert vm.vcpus[0].pc == made["send"] + 4
     assert not [event for event in vm.trace if isinstance(event, InterruptTaken)]
+
+
+@pytest.mark.parametrize("name", ["unmasked", "loop", "SGI in a loop"])
+def test_one_trace_where_registers_are_copied(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, options = GUESTS[name]
+    reference = run(guest(source), "native", **options)
+    monkeypatch.setattr(core, "find_live_state", lambda uc, layout: None)
+    assert run(guest(source), "native", **options)[1] == reference[1]
+
+
+@pytest.mark.parametrize("instruction", ["mrs x0, S3_0_C12_C12_0", "msr S3_0_C4_C6_0, x0"])
+def test_el0_has_no_registers_of_gicv3(instruction: str) -> None:
+    made = guest(
+        SMP + f"use_vectors\n enter 0, user\n user: {instruction}\n all_vectors stay\n stay: b stay"
+    )
+    vm = made.vm(gic=3)
+    while vm.vcpus[0].pc != made["user"]:
+        vm.run(1)
+    vm.run(1)
+    (taken,) = [event for event in vm.trace if isinstance(event, ExceptionTaken)]
+    assert (taken.pc, taken.syndrome) == (made["user"], 0x0200_0000)
+    assert taken.vector == made["vectors"] + 0x400

@@ -418,3 +418,45 @@ def test_registers_at_reset_are_those_at_power_on() -> None:
         vm.run(1)
     assert vm.save().vcpus[0] == first
     assert UART == 0x0900_0000
+
+
+def test_devices_at_reset_are_those_at_power_on() -> None:
+    made = guest(
+        """
+        ldr x1, =0x08000000
+        mov w0, #1
+        str w0, [x1]                // GICD_CTLR
+        mov w0, #1 << 27
+        str w0, [x1, #0x100]
+        msr cntv_tval_el0, x0
+        mov x0, #1
+        msr cntv_ctl_el0, x0
+        ldr x1, =0x090d0000         // the one-shot timer
+        str w0, [x1, #4]
+        str w0, [x1]
+        call 0x84000009
+        """
+    )
+    vm = made.vm()
+    gic, one_shot = vm.gic.save(), vm.one_shot.save()
+    vm.run(11)
+    assert vm.gic.save() != gic
+    assert vm.one_shot.save() != one_shot
+    while not [e for e in vm.trace if isinstance(e, SystemReset)]:
+        vm.run(1)
+    assert (vm.gic.save(), vm.one_shot.save()) == (gic, one_shot)
+    assert (vm.deadline, vm.vcpus[0].timer.deadline()) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [("0x84000008", "SYSTEM_OFF"), ("0x84000009", "SYSTEM_RESET"), ("0x84000002", "CPU_OFF")],
+)
+def test_power_off_in_a_handler_completes_it(function: str, name: str) -> None:
+    code = KEEP.replace("call 0x84000009", "mov x1, #0\n mov x2, #0\n call 0xc400002f").replace(
+        "handler:\n    mov x22, #1\n    call 0xc4000025", f"handler:\n    call {function}"
+    )
+    vm = guest(code).vm(profile="den0054c")
+    vm.run(1000)
+    changes = [e for e in vm.trace if isinstance(e, HandlerStateChanged)]
+    assert (name, 7, 3) in [(e.action, e.before, e.after) for e in changes]

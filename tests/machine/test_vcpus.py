@@ -3,7 +3,7 @@
 import pytest
 
 from sdeiviz.machine import StopReason
-from sdeiviz.trace import PowerChanged, WaitForInterrupt
+from sdeiviz.trace import EventDelivered, PowerChanged, WaitForInterrupt
 from tests.machine.guest import DATA, guest
 from tests.machine.machines import SMP, WAYS, run
 
@@ -278,3 +278,146 @@ def test_after_a_powerdown_the_pe_is_masked() -> None:
     vm = made.vm(profile="den0054c")
     assert vm.run(1000).reason is StopReason.POWER_OFF
     assert list(vm.vcpus[0].x[20:23]) == [77, 3, 0]
+
+
+def test_saved_while_powered_down_it_wakes_at_the_entry() -> None:
+    made = guest(
+        SMP
+        + """
+        cpu_on 1, spin
+        gic_on
+        enable 27
+        mov x0, #1000
+        msr cntv_tval_el0, x0
+        mov x0, #1
+        msr cntv_ctl_el0, x0
+        mov x1, #1 << 16
+        ldr x2, =resumed
+        mov x3, #77
+        call 0xc4000001
+        off
+    resumed: mov x20, x0
+        off
+    spin: b spin
+    """
+    )
+    first, second = made.vm(vcpus=2), made.vm(vcpus=2)
+    while not first.vcpus[0].waiting:
+        first.run(1)
+    second.load(first.save())
+    assert second.run(100_000).reason is StopReason.POWER_OFF
+    assert second.vcpus[0].x[20] == 77
+
+
+def test_cpu_on_again_finds_nothing_registered() -> None:
+    """In the series; den0054c keeps registrations, and masks at CPU_OFF already."""
+    made = guest(
+        SMP
+        + """
+        cpu_on 1, second
+        wait: mov x1, #1
+        mov x2, #0
+        call 0xc4000004
+        cbz x0, wait
+        cpu_on 1, again
+        here: b here
+    second:
+        mov x1, #0
+        ldr x2, =here
+        mov x4, #0
+        call 0xc4000021
+        call 0xc400002c
+        call 0x84000002
+    again:
+        mov x1, #0
+        call 0xc4000028
+        mov x20, x0
+        off
+    """
+    )
+    vm = made.vm(vcpus=2, quantum=100)
+    assert vm.run(10_000).reason is StopReason.POWER_OFF
+    assert (vm.vcpus[1].x[20], vm.vcpus[1].sdei.masked) == (0, True)
+
+
+def test_a_turn_ends_a_watch_for_a_store_exclusive() -> None:
+    """Nobody stores there: the value alone would not tell."""
+    made = guest(
+        SMP
+        + """
+        cpu_on 1, spin
+        ldr x1, =DATA
+        .rept 90
+        nop
+        .endr
+        ldxr x3, [x1]
+        .rept 10
+        nop
+        .endr
+        stxr w4, x3, [x1]
+    here: b here
+    spin: b spin
+    """
+    )
+    for quantum, failed in ((100, 1), (1000, 0)):
+        vm = made.vm(vcpus=2, quantum=quantum)
+        while vm.vcpus[0].pc != made["here"]:
+            vm.run(1)
+        assert vm.vcpus[0].x[4] == failed
+
+
+@pytest.mark.parametrize(
+    ("instruction", "own_code", "other_code", "other_tlb"),
+    [
+        ("tlbi vmalle1", False, False, False),
+        ("tlbi vmalle1is", False, False, True),
+        ("ic iallu", True, True, False),
+        ("ic ialluis", True, True, False),
+        ("ic ivau, x0", True, True, False),
+        ("dc cvau, x0", False, False, False),
+    ],
+)
+def test_what_maintenance_leaves_for_the_next_turns(
+    instruction: str, own_code: bool, other_code: bool, other_tlb: bool
+) -> None:
+    vm = guest(f"{instruction}\n here: b here").vm(vcpus=2)
+    vm.run(1)
+    own, other = (vcpu.core for vcpu in vm.vcpus)
+    assert (own.stale_code, own.stale_tlb) == (own_code, False)
+    assert (other.stale_code, other.stale_tlb) == (other_code, other_tlb)
+
+
+def test_sixteen_vcpus_to_a_cluster() -> None:
+    vm = guest(SMP + "cpu_on 0x100, second\n here: b here\n second: mrs x20, mpidr_el1").vm(
+        gic=3, vcpus=17, quantum=100
+    )
+    assert [vcpu.mpidr for vcpu in vm.vcpus] == [*range(16), 0x100]
+    vm.run(102)
+    assert vm.vcpus[16].x[20] == 0x8000_0100
+
+
+def test_an_injection_waits_for_its_vcpus_turn() -> None:
+    made = guest(
+        SMP
+        + """
+        cpu_on 1, second
+    spin: b spin
+    second:
+        mov x1, #0
+        ldr x2, =handler
+        mov x4, #0
+        call 0xc4000021
+        mov x1, #0
+        call 0xc4000022
+        call 0xc400002c
+    handler: b handler
+    """
+    )
+    vm = made.vm(vcpus=2, quantum=100)
+    vm.run(250)
+    assert (vm.current.number, vm.inject_event(0, vcpu=1)) == (0, 0)
+    vm.run(10)
+    assert not [event for event in vm.trace if isinstance(event, EventDelivered)]
+    vm.run(100)
+    (delivered,) = [event for event in vm.trace if isinstance(event, EventDelivered)]
+    assert (delivered.vcpu, delivered.index) == (1, 300)

@@ -118,6 +118,43 @@ MUTATIONS = [
         "",
         "python: the last block is not known",
     ),
+    Mutation(
+        CLOCK,
+        "%masked = and i32 %daif, 128",
+        "%masked = and i32 %daif, 64",
+        "native: PSTATE.F masks interrupts",
+    ),
+    Mutation(
+        CLOCK,
+        "  br i1 %unknown, label %yes, label %compare",
+        "  br i1 %unknown, label %no, label %compare",
+        "native: where PSTATE is out of reach, nothing is interrupted",
+    ),
+    Mutation(CLOCK, ".value & pstate.I", ".value & pstate.F", "python: PSTATE.F masks interrupts"),
+    Mutation(
+        CORE,
+        "0 if state[clk.IRQ] or state[clk.INTERRUPT]",
+        "0 if state[clk.INTERRUPT]",
+        "an interrupt waits for the end of a run",
+    ),
+    Mutation(
+        CORE,
+        "            if self.irq_is_due:\n                self._handler.interrupt()\n",
+        "",
+        "interrupts are never taken",
+    ),
+    Mutation(
+        CORE,
+        "                    or self.irq_is_due\n",
+        "",
+        "a fetch faults before the interrupt that is due",
+    ),
+    Mutation(
+        CORE,
+        "self._enter_vector(0x080, ",
+        "self._enter_vector(0x100, ",
+        "interrupts go to the vector of FIQs",
+    ),
     # -- exact stops
     Mutation(
         CORE,
@@ -133,8 +170,8 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "        self._start(start, start + size)\n        self._forget_exact()\n",
-        "        self._start(start, start + size)\n",
+        "        self._run_counted(start, start + size, size)\n        self._forget_exact()\n",
+        "        self._run_counted(start, start + size, size)\n",
         "a cut block stays where a breakpoint ended it",
         survives="Unicorn itself forgets what ends at the address it was told to stop at",
     ),
@@ -195,6 +232,12 @@ MUTATIONS = [
         "translations of before hold after a load",
     ),
     Mutation(CORE, "        self._aarch64[0] = 1\n", "", "AArch32 cannot be stepped back from"),
+    Mutation(
+        CORE,
+        "        self._exclusive[0][0] = _NEVER  # they",
+        "        pass  # they",
+        "a store-exclusive succeeds over another vCPU's turn",
+    ),
     # -- loads and stores
     Mutation(
         LOADSTORE,

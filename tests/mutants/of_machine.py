@@ -9,6 +9,7 @@ UART = "sdeiviz/machine/uart.py"
 TIMER = "sdeiviz/machine/timer.py"
 SMCCC = "sdeiviz/machine/smccc.py"
 PSCI = "sdeiviz/machine/psci.py"
+SCHEDULER = "sdeiviz/machine/scheduler.py"
 STAGE2 = "sdeiviz/machine/stage2.py"
 STATE = "sdeiviz/machine/state.py"
 MEMORY = "sdeiviz/machine/memory.py"
@@ -155,6 +156,72 @@ MUTATIONS = [
         "affinity = mpidr",
         "MPIDR_EL1 as the guest reads it names nobody",
     ),
+    Mutation(
+        PSCI,
+        "target.power_on(vcpu.x[2], vcpu.x[3])",
+        "target.power_on(vcpu.x[2], 0)",
+        "CPU_ON forgets the context",
+    ),
+    Mutation(
+        PSCI,
+        "        return Result.INVALID_ADDRESS\n    vcpu.wait",
+        "        pass\n    vcpu.wait",
+        "CPU_SUSPEND takes any entry",
+    ),
+    Mutation(
+        PSCI, "if any(core.on for", "if all(core.on for", "a cluster is off where one core is"
+    ),
+    Mutation(
+        PSCI, "wanted = vcpu.x[1] >> shift", "wanted = vcpu.x[1]", "AFFINITY_INFO of a cluster looks at a core"
+    ),
+    Mutation(
+        VCPU,
+        "if self.core.irq_is_due and not self.vm.leaving:",
+        "if self.core.irq_is_due:",
+        "a machine that has stopped takes an interrupt",
+    ),
+    Mutation(
+        VCPU,
+        "            self.vm.dispatcher.set_mask(self, True)  # its",
+        "            pass  # its",
+        "a PE wakes from power-down unmasked",
+    ),
+    Mutation(
+        VCPU,
+        '        self.vm.dispatcher.complete_all(self, "CPU_OFF")\n',
+        "",
+        "CPU_OFF leaves its handler running",
+    ),
+    Mutation(
+        VCPU, "        self.vm.dispatcher.reset_vcpu(self)\n", "", "CPU_ON leaves a PE unmasked"
+    ),
+    Mutation(
+        VCPU,
+        "self.on, self.waiting, self._resume),",
+        "self.on, self.waiting, None),",
+        "where a powered-down PE wakes, forgotten by save",
+    ),
+    Mutation(
+        VCPU,
+        "            if crm == 3:  # inner",
+        "            if crm == 7:  # inner",
+        "TLBI for all reaches nobody else",
+    ),
+    Mutation(VCPU, "elif crm in (1, 5):", "elif crm == 5:", "IC IALLUIS reaches nobody"),
+    Mutation(
+        VCPU,
+        "            self.core.stale_code = True\n            for",
+        "            for",
+        "IC leaves the caller's own code for ever",
+    ),
+    Mutation(VCPU, " or self.core.at_el0 or word", " or word", "EL0 has GICv3's registers"),
+    Mutation(VCPU, "value |= ID_AA64PFR0_GIC", "value |= 0", "GICv3's registers are not announced"),
+    Mutation(
+        VCPU,
+        "        self.timer, self.pmu = GenericTimer(), Pmu()\n        self.core",
+        "        self.core",
+        "a timer outlasts a reset",
+    ),
     # -- time
     Mutation(
         TIMER,
@@ -206,6 +273,75 @@ MUTATIONS = [
         "        self.core.allow_el0_pmu(self.pmu.user_enable)\n",
         "",
         "EL0's use of the PMU goes to the wrong level after a load",
+    ),
+    # -- turns and deadlines
+    Mutation(
+        SCHEDULER,
+        "min(limit, vm.index + vm.deadline - vm.time)",
+        "min(limit, vm.deadline)",
+        "a run goes past a timer by the time that was skipped",
+    ),
+    Mutation(
+        SCHEDULER,
+        "vm.idle += vm.deadline - vm.time",
+        "vm.idle += vm.deadline",
+        "the time at which a wait began counts twice",
+    ),
+    Mutation(
+        SCHEDULER,
+        "if vm.index < self._turn_end and current",
+        "if current",
+        "a turn ends with a wait only",
+    ),
+    Mutation(
+        SCHEDULER,
+        "order = (*vm.vcpus[first:], *vm.vcpus[:first])",
+        "order = vm.vcpus",
+        "vCPU 0 comes after each turn",
+    ),
+    Mutation(SCHEDULER, "        vcpu.core.switch_in()\n", "", "a turn begins with stale code"),
+    Mutation(
+        SCHEDULER,
+        "enters = vcpu.waiting or (vcpu.sdei.requested and vm.profile.kick_on_raise)",
+        "enters = vcpu.waiting",
+        "an event of a timer waits for the next exit",
+    ),
+    Mutation(
+        SCHEDULER,
+        "                elif vcpu.core.irq_is_due:\n                    vcpu.interrupt()\n",
+        "",
+        "a run ends in front of a vector",
+    ),
+    Mutation(
+        SCHEDULER,
+        '        self._turn_end = state["turn_end"]\n',
+        "",
+        "a turn ends elsewhere after a load",
+    ),
+    Mutation(
+        VM,
+        "        deadlines.append(self.one_shot.deadline)\n",
+        "",
+        "nobody waits for the one-shot timer",
+    ),
+    Mutation(
+        VM,
+        "            self.current.core.stop_by(self.index + self.deadline - self.time)\n",
+        "            pass\n",
+        "a timer set during a run is late",
+    ),
+    Mutation(
+        VM,
+        "self.gic.set_line(intid, level, vcpu.number)",
+        "self.gic.set_line(intid, level)",
+        "every timer interrupts vCPU 0",
+    ),
+    Mutation(VM, "pe if is_private(intid) else None", "None", "a PPI's event is vCPU 0's"),
+    Mutation(
+        VM,
+        "if vcpu is self.current and not vcpu.waiting:",
+        "if not vcpu.waiting:",
+        "an injection enters a vCPU out of its turn",
     ),
     # -- stops and resets
     Mutation(
@@ -263,6 +399,32 @@ MUTATIONS = [
         "            self.stage2.dirty.update(range(self.memory.size >> PAGE_SHIFT))\n",
         "            pass\n",
         "pages that a load clears are not logged",
+    ),
+    Mutation(VM, "        self.gic.reset()\n", "", "interrupts stay enabled over a reset"),
+    Mutation(VM, "        self.one_shot.reset()\n", "", "the one-shot timer runs on over a reset"),
+    Mutation(VM, "vcpu.number == 0, False", "True, False", "all vCPUs start at once"),
+    Mutation(
+        VM,
+        "vcpu.reset(self.image.entry, self.dtb)",
+        "vcpu.reset(self.image.entry, 0)",
+        "the guest does not find the device tree",
+    ),
+    Mutation(
+        VM,
+        "start < s.address + len(s.data)",
+        "start <= s.address + len(s.data)",
+        "no device tree right after a segment",
+    ),
+    Mutation(
+        VM, "s.address < end and", "s.address <= end and", "no device tree right before a segment"
+    ),
+    Mutation(VM, "if start % 8 or", "if start % 4 or", "a device tree at a multiple of four"),
+    Mutation(VM, "n // 16 << 8 | n % 16 for n", "n for n", "more than 16 vCPUs in a cluster"),
+    Mutation(
+        VM,
+        '        self.dispatcher.complete_all(vcpu, "SYSTEM_OFF")\n',
+        "",
+        "SYSTEM_OFF leaves its handler running",
     ),
     # -- memory and state
     Mutation(

@@ -25,7 +25,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.mutants import of_cpu, of_debugger, of_machine, of_sdei, of_trace  # noqa: E402
+from tests.mutants import of_cpu, of_debugger, of_devices, of_machine, of_sdei, of_trace  # noqa: E402
 from tests.mutants.mutation import Mutation  # noqa: E402
 
 MUTATIONS: list[Mutation] = [
@@ -33,16 +33,37 @@ MUTATIONS: list[Mutation] = [
     *of_trace.MUTATIONS,
     *of_cpu.MUTATIONS,
     *of_machine.MUTATIONS,
+    *of_devices.MUTATIONS,
     *of_debugger.MUTATIONS,
 ]
 
-# The tests of a room are those of the same name, and for some rooms others too; fastest first.
-MORE_TESTS = {"abi": ["sdei"]}
+# The tests of a room are those of the same name, and for some rooms others too.
+MORE_TESTS = {"abi": ["sdei"], "cpu": ["machine/test_interrupts.py"]}
+# Which of them come first: those with the file's name in theirs, or with one of these words.
+KNOWN_BY = {
+    "bus": ("uart", "gic", "oneshot", "bad_input"),
+    "clock": ("interrupts", "index"),
+    "dispatcher": ("calls", "spec_knobs", "routing", "interrupts"),
+    "gic": ("gicv2", "gicv3", "interrupts"),
+    "psci": ("vcpus", "smccc"),
+    "pstate": ("abi", "entry"),
+    "scheduler": ("vcpus", "interrupts"),
+    "slots": ("routing", "interrupts", "priority"),
+    "table": ("states", "matrix"),
+    "vcpu": ("vcpus", "interrupts", "delivery", "stops"),
+    "vm": ("interrupts", "vcpus", "devicetree", "stops"),
+}
 # Long runs with random input: what only they notice deserves a test that says it. And one that
 # measures the host's time, which says little while other tests run.
-LEFT_OUT = ["test_state_machine.py", "test_fuzz.py", "test_mutants.py", "test_interrupt.py"]
+LEFT_OUT = [
+    "test_state_machine.py",
+    "test_fuzz.py",
+    "test_fuzz_all.py",
+    "test_mutants.py",
+    "test_interrupt.py",
+]
 # After the others of their room.
-SLOW = ["test_clocks.py", "test_bad_input.py"]
+SLOW = ["test_clocks.py", "test_bad_input.py", "test_board_machine.py", "test_index.py"]
 JOBS = 2
 
 
@@ -69,20 +90,28 @@ def mutate(root: Path, mutation: Mutation) -> tuple[str, int]:
 
 
 def suites_for(file: str) -> list[str]:
-    """Return the test directories that look at a file of the package."""
+    """Return the test directories, or single files, that look at a file of the package."""
     room = file.split("/")[1]
     return [f"tests/{name}" for name in (room, *MORE_TESTS.get(room, []))]
 
 
-def run_tests(root: Path, tests: Iterable[str], limit: float) -> Verdict:
-    """Run tests against the package in a directory; "killed" means that they did not pass."""
-    options = ["-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
-    files = [
+def files_of(root: Path, tests: Iterable[str], mutated: str = "") -> list[Path]:
+    """Return the files of tests: first those that know the mutated one best, last the slow ones."""
+    stem = Path(mutated).stem
+    words = KNOWN_BY.get(stem, (stem,)) if stem else ()
+    found = [
         path
         for test in tests
-        for path in sorted((root / test).rglob("test_*.py"), key=lambda p: (p.name in SLOW, p))
+        for path in (sorted((root / test).rglob("test_*.py")) or [root / test])
         if path.name not in LEFT_OUT
     ]
+    return sorted(found, key=lambda p: (not any(word in p.stem for word in words), p.name in SLOW))
+
+
+def run_tests(root: Path, tests: Iterable[str], limit: float, mutated: str = "") -> Verdict:
+    """Run tests against the package in a directory; "killed" means that they did not pass."""
+    options = ["-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
+    files = files_of(root, tests, mutated)
     environment = os.environ | {
         "PYTHONPATH": str(root),
         # A mutation may keep size and second of the file: compiled code would be taken for current.
@@ -145,7 +174,7 @@ def judge(queue: "SimpleQueue[Path]", mutation: Mutation, limit: float) -> Verdi
     original = path.read_text(encoding="utf-8")
     try:
         path.write_text(mutate(root, mutation)[0], encoding="utf-8")
-        return run_tests(root, suites_for(mutation.file), limit)
+        return run_tests(root, suites_for(mutation.file), limit, mutation.file)
     finally:
         path.write_text(original, encoding="utf-8")
         queue.put(root)

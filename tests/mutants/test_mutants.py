@@ -14,6 +14,7 @@ from tests.mutants.run import (
     NotThere,
     Verdict,
     copy_to,
+    files_of,
     judge,
     main,
     mutate,
@@ -28,7 +29,7 @@ def test_it_fits_the_code(mutation: Mutation) -> None:
     assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(original))
     assert mutation.old.lstrip("\n").split("\n")[0] in original.split("\n")[line - 1]
     assert mutation.why
-    assert all((ROOT / test).is_dir() for test in suites_for(mutation.file))
+    assert all((ROOT / test).exists() for test in suites_for(mutation.file))
 
 
 def test_there_are_enough_and_none_twice() -> None:
@@ -90,6 +91,22 @@ def test_survived(project: Path) -> None:
 def test_not_found_exactly_once(project: Path, old: str) -> None:
     with pytest.raises(NotThere, match=r"sums\.py: found [02] times"):
         ask(project, old, "")
+
+
+def test_the_tests_that_know_a_file_best_come_first(tmp_path: Path) -> None:
+    for name in ("a", "clocks", "fuzz", "gicv2", "vcpus", "z"):
+        (tmp_path / f"test_{name}.py").write_text("")
+    names = {
+        file: [path.stem for path in files_of(tmp_path.parent, [tmp_path.name], file)]
+        for file in ("sdeiviz/machine/gicv2.py", "sdeiviz/machine/scheduler.py")
+    }
+    assert names == {
+        "sdeiviz/machine/gicv2.py": ["test_gicv2", "test_a", "test_vcpus", "test_z", "test_clocks"],
+        "sdeiviz/machine/scheduler.py": [
+            "test_vcpus", "test_a", "test_gicv2", "test_z", "test_clocks",
+        ],
+    }  # fmt: skip
+    assert files_of(tmp_path, ["test_z.py"], "") == [tmp_path / "test_z.py"]
 
 
 KILLED = Mutation("sdeiviz/sdei/sums.py", "a + b", "a * b", "product")

@@ -93,6 +93,14 @@ class TestCpuOn:
         assert board[1].call(CONTEXT, 0) == DENIED
         assert 0 in board[1].pending()
 
+    def test_what_came_before_asks_no_more(self) -> None:
+        board = Board().unmask().bring("E", NORMAL, 1)
+        board.raise_event(NORMAL, 1)
+        assert board.requests() == [False, True, False]
+        board.dispatcher.reset_vcpu(board[1].vcpu)
+        assert board.requests() == [False, False, False]
+        assert board[1].pending() == {NORMAL}
+
     def test_without_by_knob(self) -> None:
         board = Board(cpu_on_keeps_handlers=False).unmask()
         board.start(PPI_NORMAL, 1).bring("E", CRITICAL, 1).bring("E", CRITICAL, 0)

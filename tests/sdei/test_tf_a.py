@@ -204,6 +204,15 @@ class TestSignal:
             machine[0].call(PE_UNMASK)
             assert machine.enter() == ([0] if comes else [])
 
+    def test_not_while_an_outer_handler_still_runs(self, board: Board) -> None:
+        board.bring("E", 0).start(NORMAL).start(CRITICAL)
+        assert board[0].call(SIGNAL, 0, 0) == SUCCESS
+        board[0].call(PE_MASK)
+        board.complete()
+        assert board[0].pending() == {0}
+        board.complete()
+        assert board[0].pending() == set()
+
     def test_other_events_wait(self, board: Board) -> None:
         board.bring("E", 5001).start(NORMAL)
         board.raise_event(5001)
