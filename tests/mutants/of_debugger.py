@@ -122,7 +122,7 @@ MUTATIONS = [
     # -- breakpoints and moments
     Mutation(
         SESSION,
-        "        hits = [start] if self._vm.vcpus[0].pc in self._breakpoints else []\n",
+        "        hits = [start] if self._vm.current.pc in self._breakpoints else []\n",
         "        hits = []\n",
         "a breakpoint on a keyframe is missed on the way back",
     ),
