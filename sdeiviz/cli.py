@@ -283,7 +283,9 @@ def _trace(options: argparse.Namespace) -> int:
         with open(options.file, encoding="utf-8") as file:
             header, events = load(file)
             log = Log()
-            log.follow(list(events))
+            trace = list(events)
+            log.several = any(event.vcpu for event in trace)
+            log.follow(trace)
     except OSError as error:
         raise Error(f"{options.file}: cannot read it ({error.strerror})") from None
     except UnicodeDecodeError:
@@ -292,7 +294,8 @@ def _trace(options: argparse.Namespace) -> int:
         raise Error(f"{options.file}: {error}") from None
     print(f"{printable(str(header.get('image')))}, profile {printable(str(header.get('profile')))}")
     for entry in log.entries:
-        print(f"{entry.index:>10}  {entry.line()}")
+        whose = f"PE {entry.vcpu:<2} " if log.several else ""
+        print(f"{entry.index:>10}  {whose}{entry.line()}")
         if entry.reason:
             print(f"{'':>12}  {entry.reason}")
     return EXIT_OK
