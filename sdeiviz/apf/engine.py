@@ -153,7 +153,6 @@ class AsyncPageFault(Faults):
             return error
         if state.enabled:  # elsewhere: only the interrupt-only variant lets a guest move the block
             self._disable(state, 0)
-        state.gfns.clear()
         state.control = word
         if not self.mode.not_present_by_event:
             state.next_id = 0

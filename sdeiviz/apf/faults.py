@@ -247,6 +247,7 @@ class Faults:
         """Forget all that is in flight, and do not tell the guest."""
         state.pending.clear()
         state.done.clear()
+        # v4 does this in ENABLE, which comes to the same; but x86 has pages in flight before it.
         state.gfns.clear()
         state.requested = False
         if state.halted:

@@ -5,7 +5,7 @@ expect must not move with it.
 """
 
 import errno
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sdeiviz.apf import Answer, AsyncPageFault, Mode, VcpuApf, mode
 from sdeiviz.trace import AT, Reader, Record, TraceEvent
@@ -118,8 +118,6 @@ class Board:
     """A machine: the host, the engine, and a guest that does what Linux does with it."""
 
     def __init__(self, rules: str | Mode = "arm64-v4", vcpus: int = 1, **knobs: bool) -> None:
-        from dataclasses import replace
-
         self.mode = replace(mode(rules) if isinstance(rules, str) else rules, **knobs)
         self.host = FakeHost(vcpus)
         self.trace: list[TraceEvent] = []
@@ -248,7 +246,7 @@ class Board:
         tasks = self.tasks[vcpu]
         names = list(tasks) if token == ALL else [token]
         woken = [tasks.pop(name) for name in names if name in tasks]
-        if not woken and token != ALL and not self.by_event | (not self.mode.separate_mailboxes):
+        if not woken and token != ALL and self.mode.separate_mailboxes:
             self.dummies[vcpu].add(token)
         for task in woken:
             assert task.asleep is not None
