@@ -130,6 +130,31 @@ def test_enabling_by_the_rules_of_the_interrupt_only_variant() -> None:
     assert board.disable() == SUCCESS
 
 
+def test_enabling_the_interrupt_only_variant_starts_afresh() -> None:
+    board = Board("irq-only").ready()
+    task = sleeper(board, 1)
+    assert board.enable(BLOCK + 0x40 | 1) == SUCCESS  # moved, with a page in flight
+    assert board.moments()[-2:] == [
+        "ApfControl('disable', 0)",
+        f"ApfControl('enable', {BLOCK + 0x40 | 1})",
+    ]
+    assert (board.state().queued, board.state().next_id) == (1, 0)
+    board.host.words = {BLOCK: 5, BLOCK + 4: 6}
+    assert board.enable() == SUCCESS
+    assert board.mailbox() == (0, 0)
+    board.run()
+    assert task.woken == 1
+    assert board.fault(1).token == 1 << 12
+
+
+def test_only_32_bits_of_an_argument_count() -> None:
+    board = Board().configure()
+    junk = 0xABCD << 32
+    word = BLOCK | 1
+    assert board.apf.call(0, 0x8600_0002, (4 | junk, word | junk, junk)) == (0, 0, 0, 0)
+    assert board.state().control == word
+
+
 # -- 2: the wake-all -------------------------------------------------------------------------------
 
 
@@ -349,6 +374,28 @@ def test_the_knob_that_halts_instead_of_spinning() -> None:
     assert board.fault(GFN) == Answer(HALT, Reason.IN_FLIGHT)
     # An interrupt lets it go on, too.
     board.apf.enter(0)
+    assert not board.state().halted
+
+
+def test_a_halt_ends_although_the_last_page_was_not_acknowledged() -> None:
+    board = Board("x86-rules").ready()
+    sleeper(board, 1)
+    board.apf.page_arrived(1)
+    board.apf.enter(0)
+    board.wake_up()
+    assert board.fault(2, pstate=EL1).decision is HALT
+    board.host.kicks.clear()
+    board.apf.page_arrived(2)
+    assert board.host.kicks == [0]
+    assert not board.state().halted
+
+
+def test_a_halt_ends_with_what_it_waits_for() -> None:
+    board = Board("x86-rules").ready()
+    assert board.fault(2, pstate=EL1).decision is HALT
+    board.host.kicks.clear()
+    assert board.apf.ioctl(0, 6, 0) == (0, 0)
+    assert board.host.kicks == [0]
     assert not board.state().halted
 
 
@@ -663,6 +710,15 @@ def test_an_event_that_is_dropped_frees_the_mailbox(board: Board) -> None:
     board.run()
     assert task.woken == 1
     assert board.state().queued == 0
+
+
+def test_an_event_that_is_dropped_after_disabling_leaves_memory_alone() -> None:
+    board = Board("arm64-v4-literal").ready()
+    board.fault(1)
+    board.disable()
+    words = dict(board.host.words)
+    board.apf.event_withdrawn(0, EVENT)
+    assert board.host.words == words
 
 
 def test_other_events_do_not_matter(board: Board) -> None:
