@@ -1,6 +1,7 @@
 """What happened, as typed events, and their JSON Lines form. Nothing else."""
 
 from sdeiviz.trace.events import (
+    ApfControl,
     Console,
     Defect,
     EventCancelled,
@@ -18,6 +19,9 @@ from sdeiviz.trace.events import (
     InterruptReleased,
     InterruptTaken,
     MaskChanged,
+    PageArrived,
+    PageFault,
+    PageReady,
     PowerChanged,
     Stopped,
     SystemReset,
@@ -30,6 +34,7 @@ from sdeiviz.trace.record import AT, Reader, Record, Trace, TraceSink
 
 __all__ = [
     "AT",
+    "ApfControl",
     "Console",
     "Defect",
     "EventCancelled",
@@ -47,6 +52,9 @@ __all__ = [
     "InterruptReleased",
     "InterruptTaken",
     "MaskChanged",
+    "PageArrived",
+    "PageFault",
+    "PageReady",
     "PowerChanged",
     "Reader",
     "Record",

@@ -197,6 +197,52 @@ class WaitForInterrupt(NamedTuple):
     pc: int
 
 
+class PageFault(NamedTuple):
+    """The guest touched a page that the host would have to wait for."""
+
+    index: int
+    time: int
+    vcpu: int
+    gfn: int
+    """Guest page number."""
+    token: int | None
+    """What the guest knows the fault by, None where it was not told."""
+    decision: str
+    """"wait", "notified", "halt" or "retry" (see `sdeiviz.apf.vcpu`)."""
+    reason: str
+    """Why the guest was not told; "" where it was."""
+
+
+class PageArrived(NamedTuple):
+    """A page that was being fetched for this vCPU is there."""
+
+    index: int
+    time: int
+    vcpu: int
+    gfn: int
+
+
+class PageReady(NamedTuple):
+    """The guest is told that a page is there; token 0xffffffff: all of them."""
+
+    index: int
+    time: int
+    vcpu: int
+    token: int
+
+
+class ApfControl(NamedTuple):
+    """Async page fault was switched on or off for this vCPU."""
+
+    index: int
+    time: int
+    vcpu: int
+    action: str
+    """"enable", "disable", "restore" (by the VMM) or "reset"."""
+    control: int
+    """The control word."""
+
+
 class Console(NamedTuple):
     """A line the guest wrote to its UART, without the newline; the time is the newline's."""
 
@@ -273,6 +319,10 @@ TraceEvent = (
     | PowerChanged
     | ExternalAbort
     | WaitForInterrupt
+    | PageFault
+    | PageArrived
+    | PageReady
+    | ApfControl
     | Console
     | HostInput
     | HostInputResult

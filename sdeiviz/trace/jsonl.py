@@ -18,8 +18,8 @@ FORMAT: Final = "sdeiviz-trace"
 VERSION: Final = 1
 
 _HEX: Final = frozenset(
-    "address argument arguments entry function ipa pc pstate"
-    " registers result resume syndrome value vector".split()
+    "address argument arguments control entry function gfn ipa pc pstate"
+    " registers result resume syndrome token value vector".split()
 )
 _NUMBER: Final = re.compile("-?0x[0-9a-f]{1,16}")
 _LENGTHS: Final = {"arguments": 5, "registers": CONTEXT_REGISTERS}

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
-    *("abi", "trace", "sdei", "cpu", "guests", "machine"),
+    *("abi", "trace", "sdei", "apf", "cpu", "guests", "machine"),
     *("debugger", "views", "widgets", "classroom", "cli", "lab", "resources", "errors"),
 )
 
@@ -51,6 +51,7 @@ def test_the_house_as_it_was_designed(house: Path) -> None:
         "__init__": ["widgets"],
         "trace": ["abi"],
         "sdei": ["abi", "trace"],
+        "apf": ["abi", "trace"],
         "cpu": ["abi", "trace"],
         "guests": ["abi", "trace", "resources"],
         "machine": ["sdei", "cpu", "guests", "trace", "abi"],
@@ -74,6 +75,7 @@ def test_the_house_as_it_was_designed(house: Path) -> None:
         ("abi", "sdeiviz.trace", {LAYERS}),
         ("trace", "sdeiviz.sdei", {LAYERS}),
         ("sdei", "sdeiviz.guests", {LAYERS}),
+        ("apf", "sdeiviz.sdei", {LAYERS}),
         ("guests", "sdeiviz.sdei", {LAYERS}),
         ("sdei", "sdeiviz.cpu", {LAYERS, CORE}),
         ("machine", "sdeiviz.debugger", {LAYERS}),

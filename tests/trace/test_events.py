@@ -9,7 +9,7 @@ from sdeiviz.trace import events
 def test_all_are_exported_and_known() -> None:
     assert {cls.__name__ for cls in events.TYPES.values()} == set(events.TYPES)
     assert set(events.TYPES) <= set(trace.__all__)
-    assert len(events.TYPES) == 21
+    assert len(events.TYPES) == 25
 
 
 @pytest.mark.parametrize("name", events.TYPES)
@@ -40,6 +40,7 @@ def call(function: int) -> events.Hypercall:
         (events.HandlerStateChanged(1, 2, 0, 0, "EVENT_ENABLE", 1, 3), False),
         (events.Console(1, 2, 0, "hello"), False),
         (events.ExceptionTaken(1, 2, 0, 0x200, 0, 0, 0, 0), False),
+        (events.PageFault(1, 2, 0, 0x40, None, "wait", "disabled"), False),
         (events.Stopped(1, 2, 0, "power-off", ""), False),
     ],
 )

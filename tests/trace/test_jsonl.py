@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sdeiviz.errors import Error
 from sdeiviz.trace import (
+    ApfControl,
     Console,
     EventCompleted,
     EventDelivered,
@@ -17,6 +18,9 @@ from sdeiviz.trace import (
     Hypercall,
     HypercallResult,
     MaskChanged,
+    PageArrived,
+    PageFault,
+    PageReady,
     TraceError,
     TraceEvent,
     WaitForInterrupt,
@@ -109,6 +113,11 @@ def test_the_form_on_disk() -> None:
         EventCompleted(9, 90, 0, 1, 0x4008_0048, 0),
         HostInputResult(9, 90, 0, "cancel", -2),
         Console(10, 100, 0, 'caf\u00e9 "\n'),
+        PageFault(11, 110, 0, 0x40321, 0x1000, "notified", ""),
+        PageFault(11, 110, 0, 0x40321, None, "wait", "mailbox-busy"),
+        PageArrived(12, 120, 0, 0x40321),
+        PageReady(12, 120, 0, 0xFFFF_FFFF),
+        ApfControl(13, 130, 1, "enable", 0x4100_0001),
         profile="kvm-v7",
     ) == [
         '{"format": "sdeiviz-trace", "version": 1, "profile": "kvm-v7"}\n',
@@ -122,6 +131,14 @@ def test_the_form_on_disk() -> None:
         '{"type":"HostInputResult","index":9,"time":90,"vcpu":0,"action":"cancel",'
         '"result":"-0x2"}\n',
         '{"type":"Console","index":10,"time":100,"vcpu":0,"text":"caf\\u00e9 \\"\\n"}\n',
+        '{"type":"PageFault","index":11,"time":110,"vcpu":0,"gfn":"0x40321","token":"0x1000",'
+        '"decision":"notified","reason":""}\n',
+        '{"type":"PageFault","index":11,"time":110,"vcpu":0,"gfn":"0x40321","token":null,'
+        '"decision":"wait","reason":"mailbox-busy"}\n',
+        '{"type":"PageArrived","index":12,"time":120,"vcpu":0,"gfn":"0x40321"}\n',
+        '{"type":"PageReady","index":12,"time":120,"vcpu":0,"token":"0xffffffff"}\n',
+        '{"type":"ApfControl","index":13,"time":130,"vcpu":1,"action":"enable",'
+        '"control":"0x41000001"}\n',
     ]
 
 
