@@ -171,7 +171,10 @@ MUTATIONS = [
         PSCI, "if any(core.on for", "if all(core.on for", "a cluster is off where one core is"
     ),
     Mutation(
-        PSCI, "wanted = vcpu.x[1] >> shift", "wanted = vcpu.x[1]", "AFFINITY_INFO of a cluster looks at a core"
+        PSCI,
+        "wanted = vcpu.x[1] >> shift",
+        "wanted = vcpu.x[1]",
+        "AFFINITY_INFO: a cluster is a core",
     ),
     Mutation(
         VCPU,
