@@ -392,7 +392,7 @@ class Core:
 
     # -- running
 
-    def run(self, target: int, seconds: float) -> End:
+    def run(self, target: int, seconds: float = 0.03) -> End:
         """Run until the index is `target`, or something else ends it.
 
         Parameters

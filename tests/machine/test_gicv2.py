@@ -1038,6 +1038,15 @@ def test_a_reset_leaves_lines_only() -> None:
     assert not b.gic.is_owned(60)
 
 
+def test_a_reset_leaves_the_lines_of_each_pe() -> None:
+    gic = Gic2(2)
+    gic.set_line(27, True, 1)
+    gic.reset()
+    assert [(row.intid, row.pe, row.line, row.pending) for row in gic.rows()] == [
+        (27, 1, True, True)
+    ]
+
+
 # -- anything at all
 
 INTID = st.sampled_from([0, 1, 5, 27, 30, 32, 33, 40, 41])

@@ -112,6 +112,9 @@ def test_a_timer_interrupts_a_loop_at_its_time() -> None:
     (taken,) = [event for event in vm.trace if isinstance(event, InterruptTaken)]
     assert taken.time % 16 == 0  # a tick of the counter, whatever instruction that hits
     assert words(vm)[1] in (made["spin"], made["spin"] + 4)
+    vm = made.vm()
+    vm.run_to(taken.index)  # a run that ends there ends in the vector
+    assert vm.vcpus[0].pc == made["vectors"] + 0x280
 
 
 ASLEEP = (
@@ -133,8 +136,35 @@ def test_time_is_skipped_while_everybody_sleeps() -> None:
     (taken,) = [event for event in vm.trace if isinstance(event, InterruptTaken)]
     (wait,) = [event for event in vm.trace if isinstance(event, WaitForInterrupt)]
     assert taken.index == wait.index
-    assert taken.time - wait.time > 15_000
+    # 1000 ticks after the one in which the timer was set, four instructions earlier.
+    assert taken.time == (wait.time - 4) // 16 * 16 + 16_000
     assert words(vm) == [27, made["awake"]]
+
+
+AWAKE_AGAIN = (
+    SMP
+    + "use_vectors\n gic_on\n enable 27\n msr daifclr, #2"
+    + TIMER.format(ticks=1000)
+    + "wfi"
+    + TIMER.format(ticks=20)
+    + """
+    mov x2, #500
+1:  subs x2, x2, #1
+    b.ne 1b
+"""
+    + HANDLER
+)
+
+
+@pytest.mark.parametrize("cut", [10_000, 10])
+def test_a_timer_after_a_sleep_is_as_exact(cut: int) -> None:
+    """The index is far behind the time then, however a run is cut."""
+    vm = guest(AWAKE_AGAIN).vm()
+    while not vm.stopped:
+        vm.run(cut)
+    first, second = (event for event in vm.trace if isinstance(event, InterruptTaken))
+    assert first.time % 16 == second.time % 16 == 0
+    assert 20 * 16 <= second.time - first.time < 22 * 16
 
 
 SGI = (
@@ -273,6 +303,7 @@ GUESTS = {
     "unmasked": (MASKED, {}),
     "loop": (RUNNING, {}),
     "asleep": (ASLEEP, {}),
+    "asleep and awake": (AWAKE_AGAIN, {}),
     "SGI in a loop": (SGI + "asleep: nop\n b asleep" + HANDLER, {"vcpus": 2, "quantum": 191}),
     "SGI in WFI": (SGI + "asleep: wfi\n b asleep" + HANDLER, {"vcpus": 2, "quantum": 191}),
     "level": (ONE_SHOT, {}),

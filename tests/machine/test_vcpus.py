@@ -241,6 +241,14 @@ def test_cpu_suspend_ends_with_an_interrupt(powerdown: bool) -> None:
     assert vm.time > 1600 > vm.index  # 100 ticks of 16 ns were skipped
 
 
+@pytest.mark.parametrize("entry", [0x4008_0002, 0x1000])
+def test_a_powerdown_needs_an_entry_in_ram(entry: int) -> None:
+    vm = guest("ldr x0, =0xc4000001\n hvc #0\n here: b here").vm()
+    vm.vcpus[0].x[1], vm.vcpus[0].x[2] = 1 << 16, entry
+    assert vm.run(3).reason is StopReason.BUDGET
+    assert vm.vcpus[0].x[0] == (1 << 64) - 9
+
+
 def test_after_a_powerdown_the_pe_is_masked() -> None:
     """What is registered stays so (DEN0054C 6.5)."""
     made = guest(

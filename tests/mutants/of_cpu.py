@@ -180,7 +180,6 @@ MUTATIONS = [
         " and not state[clk.INTERRUPT] and not self.irq_is_due:",
         " and not self.irq_is_due:",
         "an interrupted run goes on to its target",
-        survives="the clock refuses that block too, and the loop looks again",
     ),
     Mutation(CORE, "if here != self.standing_at:", "if True:", "a breakpoint holds for ever"),
     Mutation(

@@ -175,7 +175,7 @@ MUTATIONS = [
         PSCI,
         "wanted = vcpu.x[1] >> shift",
         "wanted = vcpu.x[1]",
-        "AFFINITY_INFO of a cluster looks at a core",
+        "AFFINITY_INFO: a cluster is a core",
     ),
     Mutation(
         VCPU,

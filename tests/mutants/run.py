@@ -38,7 +38,7 @@ MUTATIONS: list[Mutation] = [
 ]
 
 # The tests of a room are those of the same name, and for some rooms others too.
-MORE_TESTS = {"abi": ["sdei"], "cpu": ["machine/test_interrupts.py"]}
+MORE_TESTS = {"abi": ["sdei"], "cpu": ["machine/test_interrupts.py", "machine/test_vcpus.py"]}
 # Which of them come first: those with the file's name in theirs, or with one of these words.
 KNOWN_BY = {
     "bus": ("uart", "gic", "oneshot", "bad_input"),
