@@ -183,12 +183,12 @@ class Session:
         if not vm.vcpus[number].on:
             raise Error(f"vCPU {number} is switched off: it executes nothing")
         with self._command():
-            while vm.current.number != number:
+            while vm.current.number != number and vm.vcpus[number].on:
                 stop = self._advance_once(vm.scheduler.limit(FOREVER))
                 if stop is not None:
                     return stop
             target = self.index + 1
-            while self.index < target:
+            while vm.current.number == number and self.index < target:
                 stop = self._advance_once(target)
                 if stop is not None:
                     return stop

@@ -25,12 +25,12 @@ def cpu_suspend(vcpu: "Vcpu") -> int | None:
 
     Standby returns SUCCESS then; a core that was powered down starts at the entry, SDEI masked.
     """
-    if not vcpu.x[1] & psci.POWERDOWN:
+    if not _argument(vcpu, 1) & psci.POWERDOWN:
         vcpu.wait()
         return Result.SUCCESS
-    if not _is_code(vcpu, vcpu.x[2]):
+    if not _is_code(vcpu, _argument(vcpu, 2)):
         return Result.INVALID_ADDRESS
-    vcpu.wait(resume=(vcpu.x[2], vcpu.x[3]))
+    vcpu.wait(resume=(_argument(vcpu, 2), _argument(vcpu, 3)))
     return None
 
 
@@ -41,24 +41,24 @@ def cpu_off(vcpu: "Vcpu") -> None:
 
 def cpu_on(vcpu: "Vcpu") -> int:
     """CPU_ON (5.6): x1 target, x2 entry, x3 context, which the target finds in x0."""
-    target = vcpu.vm.find_vcpu(vcpu.x[1])
+    target = vcpu.vm.find_vcpu(_argument(vcpu, 1))
     if target is None:
         return Result.INVALID_PARAMETERS
     if target.on:
         return Result.ALREADY_ON
-    if not _is_code(vcpu, vcpu.x[2]):
+    if not _is_code(vcpu, _argument(vcpu, 2)):
         return Result.INVALID_ADDRESS
-    target.power_on(vcpu.x[2], vcpu.x[3])
+    target.power_on(_argument(vcpu, 2), _argument(vcpu, 3))
     return Result.SUCCESS
 
 
 def affinity_info(vcpu: "Vcpu") -> int:
     """AFFINITY_INFO (5.7): x1 target, x2 lowest affinity level; on if any core of it is."""
-    level = vcpu.x[2]
+    level = _argument(vcpu, 2)
     if level > 3:
         return Result.INVALID_PARAMETERS
     shift = (0, 8, 16, 32)[level]
-    wanted = vcpu.x[1] >> shift
+    wanted = _argument(vcpu, 1) >> shift
     cores = [other for other in vcpu.vm.vcpus if other.mpidr >> shift == wanted]
     if not cores:
         return Result.INVALID_PARAMETERS
@@ -83,7 +83,13 @@ def system_reset(vcpu: "Vcpu") -> None:
 def features(vcpu: "Vcpu") -> int:
     """PSCI_FEATURES (5.15): x1 function."""
     known = (*Function, smccc.VERSION)
-    return Result.SUCCESS if vcpu.x[1] & MASK32 in known else Result.NOT_SUPPORTED
+    return Result.SUCCESS if _argument(vcpu, 1) & MASK32 in known else Result.NOT_SUPPORTED
+
+
+def _argument(vcpu: "Vcpu", number: int) -> int:
+    """Return x1, x2 or x3, of which a call in the 32-bit form sees the lower half (DEN0028 3.1)."""
+    value = vcpu.x[number]
+    return value if vcpu.x[0] & smccc.CALL_64 else value & MASK32
 
 
 def _is_code(vcpu: "Vcpu", address: int) -> bool:

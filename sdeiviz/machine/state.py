@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class VmState:
     """A machine's state, without references into it: everything is a plain value."""
 
+    shape: dict[str, Any]
+    """What another machine must have in common with this one to go on from here."""
     index: int
     vcpus: tuple[dict[str, Any], ...]
     scheduler: dict[str, Any]
@@ -30,6 +32,16 @@ class VmState:
     std_bitmap: int
     stopped: Any
     pages: dict[int, bytes]
+
+
+def shape(vm: "VirtualMachine") -> dict[str, Any]:
+    """Return what a state of one machine must share with another machine, in words for a person."""
+    return {
+        "vCPUs": len(vm.vcpus),
+        "GIC": type(vm.gic).__name__,
+        "profile": vm.profile.name,
+        "RAM": f"{vm.memory.size:#x} bytes",
+    }
 
 
 def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
@@ -46,6 +58,7 @@ def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
     if pages is None:
         pages = memory.used_pages()
     return VmState(
+        shape=shape(vm),
         index=vm.index,
         vcpus=tuple(vcpu.save() for vcpu in vm.vcpus),
         scheduler=vm.scheduler.save(),

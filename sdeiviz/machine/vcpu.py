@@ -306,7 +306,7 @@ class Vcpu:
         self.core.retire()
 
     def _maintain_caches(self, crn: int, crm: int) -> None:
-        """TLBI, IC or DC on one of several vCPUs: what it tells others, they do at their turn.
+        """TLBI, IC or DC with several vCPUs: what one tells the others, they do at their turns.
 
         This core keeps to what it wrote itself; only all of its code may be another's writing.
         """
@@ -483,6 +483,7 @@ class Vcpu:
         self.vm.stamp()
         if register != kvm.STD_BMAP:
             registers.set_one_reg(self.vm.dispatcher, self, register, data)
+            self.vm.wake()
         elif len(data) != 8:
             raise RegisterError(errno.EINVAL, f"STD_BMAP has 8 bytes, not {len(data)}")
         elif error := self.vm.hypercalls.filter.set_std_bitmap(int.from_bytes(data, "little")):
@@ -491,12 +492,13 @@ class Vcpu:
     # -- state
 
     def reset(self, entry: int, x0: int) -> None:
-        """Start again at the image's entry, EL1h, everything masked, x0 given and all else zero."""
+        """Start at an entry, EL1h, everything masked, x0 given and all else zero."""
         self.core.reset()
         self.core.pstate = pstate.DAIF | pstate.EL1H
         self.core.pc = entry
         self.x[0] = x0
         self.timer, self.pmu = GenericTimer(), Pmu()
+        self.vm.timer_changed(self)
         self.core.allow_el0_pmu(0)
         self._last_exception = (0, -1)
 

@@ -61,8 +61,9 @@ SLICE_SECONDS: Final = 0.03
 _GICS: Final = {2: 8, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
+"""What exits besides where there are several: what a vCPU tells all others."""
 _GIC3: Final = HCR_TID3
-"""What else exits to the hypervisor: what a vCPU tells all others; which GIC there is."""
+"""What exits besides with a GICv3: the question which GIC there is."""
 
 
 class StopReason(StrEnum):
@@ -515,7 +516,8 @@ class VirtualMachine:
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""
-        self.stage2.mark_dirty(self.memory.used_pages())
+        if self.stage2.dirty is not None:
+            self.stage2.mark_dirty(self.memory.used_pages())
         self.memory.clear()
 
     def _load_image(self) -> None:
@@ -544,7 +546,7 @@ class VirtualMachine:
 
         Returns 0, -ENOENT or -EBUSY, see `Dispatcher.inject_event`.
         """
-        target = self.vcpus[vcpu]
+        target = self._vcpu(vcpu)
         _check_event(event)
         self.emit(target, HostInput, "inject", str(event), int(immediate))
         result = self.dispatcher.inject_event(target, event, immediate=immediate)
@@ -555,20 +557,25 @@ class VirtualMachine:
 
     def cancel_event(self, event: int, *, vcpu: int = 0) -> int:
         """Withdraw a pending event; returns 0, -ENOENT or -EBUSY, see `Dispatcher.cancel_event`."""
-        target = self.vcpus[vcpu]
+        target = self._vcpu(vcpu)
         _check_event(event)
         self.emit(target, HostInput, "cancel", str(event), 0)
         result = self.dispatcher.cancel_event(target, event)
         self.emit(target, HostInputResult, "cancel", result)
         return result
 
+    def _vcpu(self, number: int) -> Vcpu:
+        if not 0 <= number < len(self.vcpus):
+            raise Error(f"no vCPU {number!r:.40}: they are numbered 0 to {len(self.vcpus) - 1}")
+        return self.vcpus[number]
+
     def _kick(self, vcpu: Vcpu) -> None:
         """Make a vCPU leave the guest, or its WFI, and enter it again."""
         if vcpu is self.current and not vcpu.waiting:
             vcpu.enter()
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Let vCPUs that wait go on if there is something for them now."""
         if self.stopped and self.stopped.reason is StopReason.WFI:
             if not any(vcpu.runnable for vcpu in self.vcpus):
@@ -578,7 +585,7 @@ class VirtualMachine:
 
     def write_register(self, name: str, value: int, *, vcpu: int = 0) -> None:
         """Set a register from the host; see `Vcpu.write_register`."""
-        target = self.vcpus[vcpu]
+        target = self._vcpu(vcpu)
         if name not in REGISTERS:
             raise Error(
                 f"no register {name!r}: x0 to x30, sp, pc, pstate or an EL1 one such as vbar_el1"
@@ -603,7 +610,7 @@ class VirtualMachine:
             raise Error(f"{text!r:.40} cannot be sent: it is not Unicode text") from None
         self.emit(self.current, HostInput, "console", text, len(data))
         self.uart.receive(data)
-        self._wake()
+        self.wake()
 
     def _written_by_host(self, offset: int, size: int) -> None:
         self.stage2.written_by_host(offset, size)
@@ -626,7 +633,21 @@ class VirtualMachine:
         return vm_state.save(self)
 
     def load(self, state: VmState) -> None:
-        """Go to a state that `save` returned, of this machine or one like it."""
+        """Go to a state that `save` returned, of this machine or one like it.
+
+        Raises
+        ------
+        Error
+            It is a machine of another shape, and nothing has been changed.
+        """
+        if state.shape != vm_state.shape(self):
+            ours, theirs = vm_state.shape(self), state.shape
+            differs = ", ".join(
+                f"{name}: {theirs.get(name)}, here {ours[name]}"
+                for name in ours
+                if theirs.get(name) != ours[name]
+            )
+            raise Error(f"a state of another machine ({differs})")
         self.memory.clear()
         if self.stage2.dirty is not None:
             self.stage2.dirty.update(range(self.memory.size >> PAGE_SHIFT))

@@ -267,7 +267,9 @@ class Evil(Session):
         return tuple(dataclasses.replace(line, label=EVIL, source=EVIL) for line in lines)
 
     def snapshot(self):
-        return dataclasses.replace(super().snapshot(), image=EVIL, symbol=EVIL, console=EVIL * 3)
+        moment = super().snapshot()
+        pes = tuple(dataclasses.replace(pe, symbol=EVIL) for pe in moment.pes)
+        return dataclasses.replace(moment, image=EVIL, pes=pes, console=EVIL * 3)
 
 debug = sdeiviz.debug(Evil("registration"))
 debug

@@ -10,6 +10,8 @@ from sdeiviz.sdei.table import State
 from sdeiviz.trace import EventDelivered, HostInput, is_sdei
 from tests.debugger.busy import Action, Oracle, state
 from tests.machine.crew import QUANTUM, crew, session
+from tests.machine.guest import BASE, MEMORY, guest
+from tests.machine.machines import SMP
 
 VCPUS = 3
 INJECT = "inject_event"
@@ -214,6 +216,28 @@ def test_a_step_of_a_vcpu_that_waits_for_ever_ends_with_the_machine() -> None:
     assert it.index == end
     with pytest.raises(Error, match="switched off"):
         it.step(vcpu=1)
+
+
+def test_a_step_of_a_vcpu_that_a_reset_switches_off_ends() -> None:
+    made = guest(
+        SMP
+        + """
+        mrs x9, cntvct_el0
+        cmp x9, #20                 // the clock goes on over a reset
+        b.hi spin
+        cpu_on 1, spin
+        mov x2, #300
+    wait: subs x2, x2, #1
+        b.ne wait
+        call 0x84000009
+    spin: b spin
+    """
+    )
+    it = Session(made.path, load_address=BASE, memory=MEMORY, vcpus=2, quantum=200, clock="native")
+    it.run(600)
+    while it._vm.vcpus[1].on:
+        assert it.step_vcpu(1) is None
+    assert it.index < 2000
 
 
 def test_inputs_go_to_the_vcpu_shown_or_named() -> None:

@@ -205,3 +205,10 @@ def test_profiles_whose_state_does_not_fit_have_none() -> None:
     vcpu = guest("off").vm(profile="den0054c").vcpus[0]
     assert vcpu.reg_list() == (STD_BMAP,)
     assert answer(lambda: vcpu.get_one_reg(REGISTERS[0])) == "ENOENT"
+
+
+def test_a_pending_event_that_arrives_as_a_register_ends_a_wait() -> None:
+    vm = guest(PROLOGUE + UNMASK + "sleep: wfi\n b sleep\n" + HANDLER.format(inside="off")).vm()
+    assert vm.run(1000).reason == "wfi"
+    vm.vcpus[0].set_one_reg(0x603000000014000B, struct.pack("<Q", 1))
+    assert vm.run(1000).reason == "power-off"

@@ -1,7 +1,10 @@
 """Several vCPUs: power, turns, shared memory, and one trace whichever way they are run."""
 
+from typing import Any
+
 import pytest
 
+from sdeiviz.errors import Error
 from sdeiviz.machine import StopReason
 from sdeiviz.trace import EventDelivered, PowerChanged, WaitForInterrupt
 from tests.machine.guest import DATA, guest
@@ -429,3 +432,72 @@ def test_an_injection_waits_for_its_vcpus_turn() -> None:
     vm.run(100)
     (delivered,) = [event for event in vm.trace if isinstance(event, EventDelivered)]
     assert (delivered.vcpu, delivered.index) == (1, 300)
+
+
+def test_a_call_in_the_32_bit_form_sees_half_of_its_arguments() -> None:
+    made = guest("""
+        ldr x1, =0x5500000001
+        ldr x2, =0x5500000000
+        call 0x84000004             // AFFINITY_INFO
+        mov x20, x0
+        ldr x1, =0x5500000001
+        ldr x2, =0xffffffff40080000
+        mov x3, #0
+        call 0x84000003             // CPU_ON
+        mov x21, x0
+        here: b here
+    """)
+    vm = made.vm(vcpus=2)
+    vm.run(30)
+    assert list(vm.vcpus[0].x[20:22]) == [1, 0]
+
+
+def test_a_reset_lowers_the_timers_line() -> None:
+    made = guest(
+        SMP
+        + """
+        ldr x9, =DATA
+        mov x0, #5
+        msr cntv_tval_el0, x0
+        mov x0, #1
+        msr cntv_ctl_el0, x0
+        mov x2, #100
+    wait: subs x2, x2, #1
+        b.ne wait
+        ldr x1, =GICD + 0x200
+        ldr w20, [x1]               // pending
+        mov x1, #1 << 16
+        ldr x2, =resumed
+        gic_on
+        enable 27
+        mov x1, #1 << 16
+        call 0xc4000001             // CPU_SUSPEND, powerdown: it wakes at once
+    resumed:
+        ldr x1, =GICD + 0x200
+        ldr w21, [x1]
+        off
+    """
+    )
+    vm = made.vm()
+    assert vm.run(1000).reason is StopReason.POWER_OFF
+    assert vm.vcpus[0].x[21] == 0  # the timer is off, and so is its line
+    assert not vm.gic.is_pending(27, 0)
+
+
+@pytest.mark.parametrize(
+    "other", [{"vcpus": 4}, {"gic": 3}, {"profile": "tf-a"}, {"memory": 2 << 20}], ids=str
+)
+def test_a_state_of_another_shape_changes_nothing(other: dict[str, Any]) -> None:
+    vm = guest(COUNTERS).vm(vcpus=2)
+    vm.run(100)
+    before = vm.save()
+    with pytest.raises(Error, match="a state of another machine"):
+        vm.load(guest(COUNTERS).vm(**({"vcpus": 2} | other)).save())
+    assert vm.save() == before
+
+
+def test_there_is_no_such_vcpu() -> None:
+    vm = guest("off").vm(vcpus=2)
+    for number in (-1, 2):
+        with pytest.raises(Error, match="numbered 0 to 1"):
+            vm.write_register("x0", 7, vcpu=number)
