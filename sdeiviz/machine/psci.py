@@ -83,7 +83,7 @@ def system_reset(vcpu: "Vcpu") -> None:
 def features(vcpu: "Vcpu") -> int:
     """PSCI_FEATURES (5.15): x1 function."""
     known = (*Function, smccc.VERSION)
-    return Result.SUCCESS if _argument(vcpu, 1) & MASK32 in known else Result.NOT_SUPPORTED
+    return Result.SUCCESS if _argument(vcpu, 1) in known else Result.NOT_SUPPORTED
 
 
 def _argument(vcpu: "Vcpu", number: int) -> int:

@@ -146,7 +146,7 @@ MUTATIONS = [
     ),
     Mutation(
         PSCI,
-        "Result.SUCCESS if vcpu.x[1] & MASK32 in known",
+        "Result.SUCCESS if _argument(vcpu, 1) in known",
         "Result.SUCCESS if vcpu.x[1] in known",
         "PSCI_FEATURES looks at all of x1",
     ),
@@ -158,8 +158,8 @@ MUTATIONS = [
     ),
     Mutation(
         PSCI,
-        "target.power_on(vcpu.x[2], vcpu.x[3])",
-        "target.power_on(vcpu.x[2], 0)",
+        "target.power_on(_argument(vcpu, 2), _argument(vcpu, 3))",
+        "target.power_on(_argument(vcpu, 2), 0)",
         "CPU_ON forgets the context",
     ),
     Mutation(
@@ -173,8 +173,8 @@ MUTATIONS = [
     ),
     Mutation(
         PSCI,
-        "wanted = vcpu.x[1] >> shift",
-        "wanted = vcpu.x[1]",
+        "wanted = _argument(vcpu, 1) >> shift",
+        "wanted = _argument(vcpu, 1)",
         "AFFINITY_INFO: a cluster is a core",
     ),
     Mutation(
@@ -221,8 +221,8 @@ MUTATIONS = [
     Mutation(VCPU, "value |= ID_AA64PFR0_GIC", "value |= 0", "GICv3's registers are not announced"),
     Mutation(
         VCPU,
-        "        self.timer, self.pmu = GenericTimer(), Pmu()\n        self.core",
-        "        self.core",
+        "        self.timer, self.pmu = GenericTimer(), Pmu()\n        self.vm",
+        "        self.vm",
         "a timer outlasts a reset",
     ),
     # -- time
