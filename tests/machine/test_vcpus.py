@@ -91,6 +91,7 @@ def test_a_vcpu_starts_where_cpu_on_says() -> None:
     [
         ((0, 0x4008_0000, 0), -4),  # it is on
         ((1, 0x4008_0000, 0), 0),
+        ((0x8000_0001, 0x4008_0000, 0), 0),  # as its own MPIDR_EL1 reads
         ((2, 0x4008_0000, 0), -2),  # there is none
         ((1 << 8, 0x4008_0000, 0), -2),
         ((1, 0x4008_0002, 0), -9),  # between two instructions
