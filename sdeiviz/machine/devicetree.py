@@ -11,25 +11,17 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from sdeiviz.errors import Error
-from sdeiviz.machine import uart
+from sdeiviz.machine import gicv2, gicv3, oneshot, uart
+from sdeiviz.machine.gic import GICD_BASE, GICD_SIZE
 from sdeiviz.machine.memory import DEFAULT_SIZE, RAM_BASE
 
 Conduit = Literal["hvc", "smc"]
 Node = Mapping[str, "bytes | Node"]
 """What a node consists of, by name."""
 
-# The interrupt controllers (Arm IHI 0048 and IHI 0069), where `virt` has them.
-GICD_BASE: Final = 0x0800_0000
-GICC_BASE: Final = 0x0801_0000
-GICR_BASE: Final = 0x080A_0000
-_GIC_FRAME: Final = 0x1_0000
-_GICR_SIZE: Final = 0x2_0000
-"""Two frames for each PE."""
-_MOST_PES: Final = {2: 8, 3: (uart.BASE - GICR_BASE) // _GICR_SIZE}
+_MOST_PES: Final = {2: gicv2.MOST_PES, 3: gicv3.FIRST_REGION_PES}
 """By GIC version: what a GICv2 can address; how many redistributors fit below the UART."""
 
-ONE_SHOT_TIMER_BASE: Final = 0x090D_0000
-ONE_SHOT_TIMER_SIZE: Final = 0x1000
 CLOCK_FREQUENCY: Final = 24_000_000
 """Of the clock that the UART is given, in Hz, as `virt` has it."""
 
@@ -129,9 +121,9 @@ def device_tree(platform: Platform) -> bytes:
             "clocks": u32(_CLOCK, _CLOCK),
             "clock-names": strings("uartclk", "apb_pclk"),
         },
-        f"one-shot-timer@{ONE_SHOT_TIMER_BASE:x}": {
+        f"one-shot-timer@{oneshot.BASE:x}": {
             "compatible": strings("sdeiviz,one-shot-timer"),
-            "reg": u64(ONE_SHOT_TIMER_BASE, ONE_SHOT_TIMER_SIZE),
+            "reg": u64(oneshot.BASE, oneshot.SIZE),
         },
     }
     if platform.sdei:
@@ -179,13 +171,13 @@ def _cpus(platform: Platform) -> Node:
 
 def _interrupt_controller(platform: Platform) -> Node:
     if platform.gic == 2:
-        compatible, second, size = "arm,cortex-a15-gic", GICC_BASE, _GIC_FRAME
+        compatible, second, size = "arm,cortex-a15-gic", gicv2.GICC_BASE, gicv2.GICC_SIZE
     else:
-        compatible, second = "arm,gic-v3", GICR_BASE
-        size = _GICR_SIZE * len(platform.affinities)
+        compatible, second = "arm,gic-v3", gicv3.GICR_BASE
+        size = gicv3.GICR_STRIDE * len(platform.affinities)
     return {
         "compatible": strings(compatible),
-        "reg": u64(GICD_BASE, _GIC_FRAME, second, size),
+        "reg": u64(GICD_BASE, GICD_SIZE, second, size),
         "#interrupt-cells": u32(3),
         "#address-cells": u32(0),
         "interrupt-controller": b"",

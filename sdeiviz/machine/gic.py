@@ -19,6 +19,9 @@ from typing import Any, ClassVar, Final, NamedTuple
 from sdeiviz.abi.smccc import MASK32
 from sdeiviz.errors import Error
 
+GICD_BASE: Final = 0x0800_0000
+GICD_SIZE: Final = 0x1_0000
+"""Where `virt` has the distributor, of either version."""
 INTIDS: Final = 288
 """SGIs 0-15 and PPIs 16-31 of each PE, and 256 SPIs from 32."""
 PRIVATE: Final = range(32)

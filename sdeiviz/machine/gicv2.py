@@ -9,11 +9,10 @@ from enum import IntEnum
 from typing import Any, Final
 
 from sdeiviz.errors import Error
-from sdeiviz.machine.gic import ARM, INTIDS, ITLINES, SPURIOUS, Gic, bits
+from sdeiviz.machine.gic import ARM, GICD_BASE, GICD_SIZE, INTIDS, ITLINES, SPURIOUS, Gic, bits
 
-GICD_BASE: Final = 0x0800_0000
 GICC_BASE: Final = 0x0801_0000
-SIZE: Final = 0x1_0000
+GICC_SIZE: Final = 0x1_0000
 MOST_PES: Final = 8
 
 
@@ -91,16 +90,16 @@ class Gic2(Gic):
     def __init__(self, pes: int) -> None:
         if not 1 <= pes <= MOST_PES:
             raise Error(f"a GICv2 serves 1 to {MOST_PES} PEs, not {pes}: take a GICv3")
-        self.regions = (GICD_BASE, SIZE), (GICC_BASE, SIZE)
+        self.regions = (GICD_BASE, GICD_SIZE), (GICC_BASE, GICC_SIZE)
         super().__init__(pes)
 
     def read(self, pe: int, address: int, size: int) -> int:
         """Return what a PE reads; 0 where there is nothing, or nothing of that size."""
         if size not in (1, 4) or address % size:
             return 0
-        if GICD_BASE <= address < GICD_BASE + SIZE:
+        if GICD_BASE <= address < GICD_BASE + GICD_SIZE:
             return self._read_distributor(pe, address - GICD_BASE, size)
-        if GICC_BASE <= address < GICC_BASE + SIZE and size == 4:
+        if GICC_BASE <= address < GICC_BASE + GICC_SIZE and size == 4:
             return self._read_interface(pe, address - GICC_BASE)
         return 0
 
@@ -109,9 +108,9 @@ class Gic2(Gic):
         if size not in (1, 4) or address % size:
             return
         value &= (1 << 8 * size) - 1
-        if GICD_BASE <= address < GICD_BASE + SIZE:
+        if GICD_BASE <= address < GICD_BASE + GICD_SIZE:
             self._write_distributor(pe, address - GICD_BASE, size, value)
-        elif GICC_BASE <= address < GICC_BASE + SIZE and size == 4:
+        elif GICC_BASE <= address < GICC_BASE + GICC_SIZE and size == 4:
             self._write_interface(pe, address - GICC_BASE, value)
 
     # -- the distributor

@@ -11,10 +11,19 @@ from typing import Any, Final
 
 from sdeiviz.abi.smccc import MASK32
 from sdeiviz.errors import Error
-from sdeiviz.machine.gic import ARM, INTIDS, ITLINES, PRIVATE, SHARED, SPURIOUS, Gic, bits
+from sdeiviz.machine.gic import (
+    ARM,
+    GICD_BASE,
+    GICD_SIZE,
+    INTIDS,
+    ITLINES,
+    PRIVATE,
+    SHARED,
+    SPURIOUS,
+    Gic,
+    bits,
+)
 
-GICD_BASE: Final = 0x0800_0000
-GICD_SIZE: Final = 0x1_0000
 GICR_BASE: Final = 0x080A_0000
 GICR_STRIDE: Final = 0x2_0000
 FIRST_REGION_PES: Final = 123

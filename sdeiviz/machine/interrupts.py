@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sdeiviz.machine.gic import INTIDS, PRIVATE, Gic
+from sdeiviz.machine.gic import INTIDS, Gic
 
 _HYPERVISORS: Final = (25, 26, 28, 29)
 """PPIs of the hypervisor and the secure world: GIC maintenance, EL2's and EL3's timers."""
@@ -49,8 +49,3 @@ class OwnedInterrupts:
     def end(self, intid: int, pe: int | None) -> None:
         """Make it inactive."""
         self._gic.end(intid, pe or 0)
-
-
-def is_private(intid: int) -> bool:
-    """Tell whether each PE has its own."""
-    return intid in PRIVATE

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 
 from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.kvm import CAP_ARM_SDEI
-from sdeiviz.abi.sdei import AFFINITY
+from sdeiviz.abi.sdei import AFFINITY, is_ppi
 from sdeiviz.abi.smccc import MASK64
 from sdeiviz.cpu import CoreError, End
 from sdeiviz.cpu.registers import HCR_TID3, HCR_TPU, HCR_TTLB
@@ -30,9 +30,9 @@ from sdeiviz.guests import Image, load
 from sdeiviz.machine import state as vm_state
 from sdeiviz.machine.bus import Bus, connect
 from sdeiviz.machine.devicetree import Platform, device_tree
-from sdeiviz.machine.gicv2 import Gic2
+from sdeiviz.machine.gicv2 import MOST_PES, Gic2
 from sdeiviz.machine.gicv3 import Gic3
-from sdeiviz.machine.interrupts import OwnedInterrupts, is_private
+from sdeiviz.machine.interrupts import OwnedInterrupts
 from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
 from sdeiviz.machine.oneshot import OneShotTimer
 from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM, Scheduler
@@ -58,7 +58,7 @@ from sdeiviz.trace import (
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
 SLICE_SECONDS: Final = 0.03
-_GICS: Final = {2: 8, 3: 32}
+_GICS: Final = {2: MOST_PES, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
 """What exits besides where there are several: what a vCPU tells all others."""
@@ -229,7 +229,7 @@ class VirtualMachine:
 
     def _owned_pending(self, intid: int, pe: int) -> None:
         self.stamp()
-        self.dispatcher.interrupt_pending(intid, pe if is_private(intid) else None)
+        self.dispatcher.interrupt_pending(intid, pe if is_ppi(intid) else None)
         if self.current.sdei.requested:
             # A guest that sets its timer does not exit, but the event comes right after.
             self.current.core.stop_by(self.index)
@@ -483,7 +483,6 @@ class VirtualMachine:
         self.dispatcher.reset_system()
         self._start()
         self.scheduler.reset()
-        self.timers_changed()
         self.current.enter()
 
     def _start(self) -> None:
@@ -496,15 +495,19 @@ class VirtualMachine:
 
     def timer_changed(self, vcpu: Vcpu) -> None:
         """Let a vCPU's generic timer drive its interrupts and the next deadline."""
+        self._drive_timer(vcpu)
+        self.timers_changed()
+
+    def _drive_timer(self, vcpu: Vcpu) -> None:
         for intid, level in vcpu.timer.outputs(self.time).items():
             self.gic.set_line(intid, level, vcpu.number)
-        self.timers_changed()
 
     def expire(self) -> None:
         """Raise the interrupts of the timers that are due."""
         self.one_shot.expire(self.time)
         for vcpu in self.vcpus:
-            self.timer_changed(vcpu)
+            self._drive_timer(vcpu)
+        self.timers_changed()
 
     def timers_changed(self) -> None:
         """Find the next deadline, and let nobody run past it."""

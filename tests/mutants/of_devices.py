@@ -167,7 +167,10 @@ MUTATIONS = [
         "the virtual timer is the hypervisor's",
     ),
     Mutation(
-        TREE, "_GICR_SIZE * len(platform.affinities)", "_GICR_SIZE", "one redistributor for all"
+        TREE,
+        "gicv3.GICR_STRIDE * len(platform.affinities)",
+        "gicv3.GICR_STRIDE",
+        "one redistributor for all",
     ),
     Mutation(
         TREE,

@@ -339,7 +339,7 @@ MUTATIONS = [
         "self.gic.set_line(intid, level)",
         "every timer interrupts vCPU 0",
     ),
-    Mutation(VM, "pe if is_private(intid) else None", "None", "a PPI's event is vCPU 0's"),
+    Mutation(VM, "pe if is_ppi(intid) else None", "None", "a PPI's event is vCPU 0's"),
     Mutation(
         VM,
         "if vcpu is self.current and not vcpu.waiting:",
