@@ -12,6 +12,7 @@ where it was, as a Non-secure guest does for a Secure interrupt (IHI 0048B 4.3.5
 back.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from typing import Any, ClassVar, Final, NamedTuple
@@ -165,7 +166,7 @@ class CpuInterface:
         )
 
 
-class Gic:
+class Gic(ABC):
     """The controller, short of its registers.
 
     Parameters
@@ -387,9 +388,9 @@ class Gic:
             raise Error(f"no PE {pe}: this interrupt controller has {len(self._pes)}")
         return self._bank(intid, pe), 1 << intid
 
+    @abstractmethod
     def _targets(self, intid: int) -> Iterable[int]:
         """Return the PEs an SPI goes to, by its route and its group."""
-        raise NotImplementedError
 
     def _route(self, intids: Iterable[int]) -> None:
         """Take note of where SPIs go now."""
