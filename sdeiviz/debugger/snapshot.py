@@ -116,6 +116,50 @@ class PeView:
 
 
 @dataclass(frozen=True, slots=True)
+class ApfView:
+    """Async page fault on one vCPU."""
+
+    vcpu: int
+    enabled: bool
+    control: int
+    """The control word."""
+    block: int
+    """Guest-physical address of the shared block."""
+    reason: int | None
+    """First word of the shared block, None while it is not enabled or its page is absent."""
+    token: int | None
+    """Second word."""
+    not_present: int | None
+    """Token of a page-not-present on its way to the guest."""
+    page_ready: bool
+    """The guest has not acknowledged the last page-ready."""
+    halted: bool
+    pending: tuple[tuple[int, int], ...]
+    """(gfn, token) of the pages being fetched, in the order of their faults."""
+    done: tuple[tuple[int, int], ...]
+    """(gfn, token) of those that have arrived and of which the guest was not told yet."""
+    faults: int
+    asynchronous: dict[str, int]
+    """Faults by decision: "notified", "halt", "retry"."""
+    synchronous: dict[str, int]
+    """Faults that waited, by reason (see `sdeiviz.apf.Reason`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PagesView:
+    """The pages that the host may take away."""
+
+    first: int
+    """Guest page number of the first."""
+    states: bytes
+    """One `sdeiviz.machine.paging.PageState` for each."""
+    resident: int
+    """How many the host has in memory."""
+    limit: int | None
+    """How many it may have, None: all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One instruction of the listing."""
 
@@ -167,6 +211,13 @@ class Snapshot:
     stopped: str
     """Why the machine cannot go on from here, "" where it can."""
     breakpoints: tuple[int, ...]
+    accounts: tuple[dict[str, int], ...]
+    """Where each PE's time went: nanoseconds by `sdeiviz.machine.accounts.Activity`."""
+    apf: tuple[ApfView, ...]
+    """One for each PE; empty on a machine without a pager."""
+    apf_mode: str
+    """Name of the async page fault mode, "" without a pager."""
+    pages: PagesView | None
     forked: bool
     """A change in the past made this recording leave the one it came from."""
 

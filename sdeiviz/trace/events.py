@@ -243,6 +243,68 @@ class ApfControl(NamedTuple):
     """The control word."""
 
 
+class FetchStarted(NamedTuple):
+    """The host began to fetch a page from where it is kept."""
+
+    index: int
+    time: int
+    vcpu: int
+    """The vCPU that asked first."""
+    gfn: int
+    by: str
+    """Who sleeps until it is there: "vcpu", or a "worker" on its behalf."""
+
+
+class FetchDone(NamedTuple):
+    """A page is in the host's memory now."""
+
+    index: int
+    time: int
+    vcpu: int
+    """The vCPU that had asked first."""
+    gfn: int
+
+
+class PageEvicted(NamedTuple):
+    """The host took a page's memory away and keeps the content elsewhere."""
+
+    index: int
+    time: int
+    vcpu: int
+    gfn: int
+
+
+class VcpuBlocked(NamedTuple):
+    """The host lets a vCPU wait for a page."""
+
+    index: int
+    time: int
+    vcpu: int
+    gfn: int
+    halted: bool
+    """An interrupt may use it meanwhile; else nothing may."""
+
+
+class VcpuUnblocked(NamedTuple):
+    """A vCPU that waited for a page goes on: with the page, or for an interrupt."""
+
+    index: int
+    time: int
+    vcpu: int
+
+
+class ProbeHit(NamedTuple):
+    """The guest came to an instruction that is watched: a symbol whose name begins with probe_."""
+
+    index: int
+    time: int
+    vcpu: int
+    name: str
+    """The symbol, without its beginning."""
+    arguments: tuple[int, ...]
+    """x0 to x3."""
+
+
 class Console(NamedTuple):
     """A line the guest wrote to its UART, without the newline; the time is the newline's."""
 
@@ -323,6 +385,12 @@ TraceEvent = (
     | PageArrived
     | PageReady
     | ApfControl
+    | FetchStarted
+    | FetchDone
+    | PageEvicted
+    | VcpuBlocked
+    | VcpuUnblocked
+    | ProbeHit
     | Console
     | HostInput
     | HostInputResult
