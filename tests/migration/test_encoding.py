@@ -182,7 +182,7 @@ GUESTS: list[tuple[str, dict[str, Any]]] = [
     ("levels", {}),
     ("client_driver", {}),
     ("selftest_sdei", {"vcpus": 2}),
-    ("selftest_sdei", {"vcpus": 2, "gic": 3, "profile": "den0054c"}),
+    ("selftest_sdei", {"vcpus": 2, "gic": 3}),
 ]
 
 SILENT = ("hello", "registration")

@@ -51,7 +51,8 @@ def test_without_a_secret() -> None:
         ("source", Hello(1, 1, False, SESSION, b"s" * 32, ENCODED)),
         ("destination", Hello(2, 1, False, SESSION, b"d" * 32, ENCODED)),
     ]
-    assert one.done and other.done
+    assert one.done
+    assert other.done
     assert other.peer
     assert (other.peer.session, other.peer.purpose) == (SESSION, Purpose.NEW)
 
@@ -59,7 +60,8 @@ def test_without_a_secret() -> None:
 def test_with_a_secret() -> None:
     one, other = source(secret=b"open sesame"), destination(secret=b"open sesame")
     said = talk(one, other)
-    assert one.done and other.done
+    assert one.done
+    assert other.done
     # Worked out from the description: both Hellos with their lengths, the source's first.
     first = b"\1\1\1" + SESSION + b"s" * 32 + ENCODED
     second = b"\2\1\1" + SESSION + b"d" * 32 + ENCODED
@@ -134,7 +136,8 @@ def test_what_has_no_place() -> None:
     # A mirror: what the source says comes back to it.
     one.receive(Hello(2, 1, True, SESSION, b"s" * 32, ENCODED))
     hello, proof = one.pull(), one.pull()
-    assert hello and proof
+    assert hello
+    assert proof
     with pytest.raises(WireError, match="does not know the shared secret"):
         one.receive(proof)
     with pytest.raises(WireError, match="no place here"):

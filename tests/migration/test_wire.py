@@ -140,10 +140,9 @@ def test_each_byte_damaged(flip: int) -> None:
 def test_messages_before_the_damage_are_read() -> None:
     first, second, third = (bytes.fromhex(text) for _, text in FRAMES[:3])
     decoder = Decoder()
-    got = []
+    got: list[Message] = []
     with pytest.raises(WireError, match=r"Ping: damaged on the way \(CRC\)"):
-        for message in decoder.feed(first + second[:-1] + b"\xff" + third):
-            got.append(message)
+        got.extend(decoder.feed(first + second[:-1] + b"\xff" + third))
     assert got == [OpenReturnPath()]
     # There is no telling where the next frame begins.
     with pytest.raises(WireError, match="Ping: damaged"):
