@@ -10,7 +10,7 @@ ADVISE         Packaged              LISTEN, RUNNING: no page needed to be disca
 DISCARD        Packaged              LISTEN while the state is loaded, then RUNNING
 RUNNING        Page                  RUNNING: pages come that are absent
 RUNNING        End                   END, or FAILED if RAM is not the source's
-ADVISE, DISCARD, RUNNING, RECOVER
+NONE, ADVISE, DISCARD, RUNNING, RECOVER
                disconnected          PAUSED: a guest that runs does so until it needs a page
 PAUSED, END    reconnected           RECOVER: tells what was received
 RECOVER        Resume                RUNNING, or DISCARD if the package has not come
@@ -70,12 +70,13 @@ _LEGAL: Final[dict[DestinationState, tuple[type[Message], ...]]] = {
     DestinationState.LISTEN: (),
     DestinationState.RUNNING: (Ping, Page, Checksum, End),
     DestinationState.PAUSED: (),
-    DestinationState.RECOVER: (OpenReturnPath, Ping, RecvBitmap, Resume),
+    DestinationState.RECOVER: (OpenReturnPath, Ping, Advise, RecvBitmap, Resume),
     DestinationState.END: (Ping,),
     DestinationState.FAILED: (),
 }
 """What the source may say on the main channel."""
 _DISCONNECTED: Final = {
+    DestinationState.NONE: DestinationState.PAUSED,
     DestinationState.ADVISE: DestinationState.PAUSED,
     DestinationState.DISCARD: DestinationState.PAUSED,
     DestinationState.RUNNING: DestinationState.PAUSED,
@@ -130,6 +131,7 @@ class Destination:
         self._sums = PageSums(pages)
         self._outbox: deque[Message] = deque()
         self._return_path = False
+        self._advised = False
         self._urgent = False
         self._checksum: bytes | None = None
         self._ended = False
@@ -246,9 +248,12 @@ class Destination:
             raise ProtocolError(f"the source has {message.pages} pages of RAM, here {self._pages}")
         if not self._return_path:
             raise ProtocolError("there is no post-copy without a return path")
-        self._host.discard(0, self._pages)
+        if not self._advised:
+            self._host.discard(0, self._pages)
+            self._advised = True
         self._urgent = message.urgent
-        self.state = DestinationState.ADVISE
+        if self.state is DestinationState.NONE:
+            self.state = DestinationState.ADVISE
 
     def _take_page(self, page: int, data: bytes | None) -> None:
         self._check_end(page + 1)
@@ -294,6 +299,8 @@ class Destination:
         self._host.run()
 
     def _resume(self) -> None:
+        if not self._advised:
+            raise ProtocolError("nothing can be resumed: there was no Advise")
         self._answer(ResumeAck())
         self.state = DestinationState.RUNNING if self.runs else DestinationState.DISCARD
         self._outbox.extend(RequestPages(page, 1) for page in self._requested)

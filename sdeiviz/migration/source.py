@@ -160,7 +160,8 @@ class Source:
         """Begin with the first pass."""
         self._expect("start", SourceState.NONE)
         self.state = SourceState.PRECOPY
-        self._control += [OpenReturnPath(), Ping(1), Advise(PAGE, self._pages, self._urgent)]
+        advise = Advise(PAGE, self._pages, self._urgent)
+        self._control += [OpenReturnPath(), Ping(1), advise]
 
     def switch(self, state: bytes) -> None:
         """Hand the guest over. It has been stopped for good, unless the migration fails now.
@@ -196,7 +197,9 @@ class Source:
         """There is a new connection to the same destination."""
         self._expect("reconnected", SourceState.PAUSED)
         self.state = SourceState.RECOVER
-        self._control += [OpenReturnPath(), RecvBitmap()]
+        # Even the first one may have been lost, with the package in the same buffer.
+        advise = Advise(PAGE, self._pages, self._urgent)
+        self._control += [OpenReturnPath(), advise, RecvBitmap()]
 
     def _expect(self, event: str, state: SourceState) -> None:
         if self.state is not state:
