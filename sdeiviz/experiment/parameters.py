@@ -81,9 +81,9 @@ class Case:
     name: str
     what: str
     m: int
-    """Threads that write pages."""
+    """Threads on each vCPU that write pages."""
     c: int
-    """Threads that compute."""
+    """Threads on each vCPU that compute."""
     order: str
     """In which they are written: "sequential" or "random"."""
     resident: str
@@ -111,7 +111,7 @@ class Case:
     lock: bool = False
     """M touches its pages under a lock that C takes too."""
     serve: int = 0
-    """Threads that answer requests."""
+    """Threads on each vCPU that answer requests."""
 
     def __post_init__(self) -> None:
         for name in self.modes:
