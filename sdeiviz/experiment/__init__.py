@@ -13,13 +13,39 @@ from sdeiviz.experiment.parameters import (
     Sweep,
     load,
 )
+from sdeiviz.experiment.run import (
+    ExperimentError,
+    Faults,
+    FaultTimes,
+    Result,
+    Work,
+    bound,
+    gain,
+    measure,
+    run,
+)
+from sdeiviz.experiment.table import Job, Table, complete, jobs, sweep_jobs
 
 __all__ = [
     "Case",
+    "ExperimentError",
+    "FaultTimes",
+    "Faults",
+    "Job",
     "Parameter",
     "ParameterError",
     "Parameters",
     "Published",
+    "Result",
     "Sweep",
+    "Table",
+    "Work",
+    "bound",
+    "complete",
+    "gain",
+    "jobs",
     "load",
+    "measure",
+    "run",
+    "sweep_jobs",
 ]
