@@ -1,9 +1,11 @@
 """What async page fault buys: the same guest in the same virtual time, with and without it.
 
-Read in this order: `parameters` (the file that was fixed before the first run), `run` (one case in
-one mode, to a result), `table` (cases, ablations and sweeps to rows of CSV).
+Read in this order: `parameters` (the file that was fixed before the first run), `runs` (one case in
+one mode, to a result), `table` (cases, ablations and sweeps to rows of CSV), `comparison` (beside
+what others measured).
 """
 
+from sdeiviz.experiment.comparison import Comparison, compare, report
 from sdeiviz.experiment.parameters import (
     Case,
     Parameter,
@@ -13,7 +15,7 @@ from sdeiviz.experiment.parameters import (
     Sweep,
     load,
 )
-from sdeiviz.experiment.run import (
+from sdeiviz.experiment.runs import (
     ExperimentError,
     Faults,
     FaultTimes,
@@ -28,6 +30,7 @@ from sdeiviz.experiment.table import Job, Table, complete, jobs, sweep_jobs
 
 __all__ = [
     "Case",
+    "Comparison",
     "ExperimentError",
     "FaultTimes",
     "Faults",
@@ -41,11 +44,13 @@ __all__ = [
     "Table",
     "Work",
     "bound",
+    "compare",
     "complete",
     "gain",
     "jobs",
     "load",
     "measure",
+    "report",
     "run",
     "sweep_jobs",
 ]

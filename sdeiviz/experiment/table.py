@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sdeiviz.experiment.parameters import Case, Parameters, varied
-from sdeiviz.experiment.run import ExperimentError, Result, run
+from sdeiviz.experiment.runs import ExperimentError, Result, run
 from sdeiviz.machine.accounts import Activity
 
 Row = dict[str, str]
