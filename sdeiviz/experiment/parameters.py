@@ -112,6 +112,8 @@ class Case:
     """M touches its pages under a lock that C takes too."""
     serve: int = 0
     """Threads on each vCPU that answer requests."""
+    apf: bool = True
+    """The guest uses async page fault where it is offered."""
 
     def __post_init__(self) -> None:
         for name in self.modes:

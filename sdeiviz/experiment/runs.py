@@ -264,6 +264,7 @@ class Machine:
             "work": round(parameters[case.work] * faulting / TURN),
             "kernel": case.kernel,
             "lock": int(case.lock),
+            "apf": int(case.apf),
             "slice": parameters.whole("guest.slice"),
             "tick": parameters.whole("guest.tick"),
             "wakeup": parameters.whole("guest.wakeup"),
