@@ -10,7 +10,7 @@ from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
 from sdeiviz.machine.latency import Constant, LogNormal, Recorded
 from sdeiviz.trace import FetchDone, FetchStarted, PageEvicted, PageFault, VcpuBlocked
-from tests.machine.guest import MEMORY, RAM, guest
+from tests.machine.guest import MEMORY, guest
 
 FIRST, PAGES = 0x4009_0000, 64
 """The pages that the guest writes."""
