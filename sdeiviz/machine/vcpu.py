@@ -20,7 +20,7 @@ from sdeiviz.cpu.registers import (
 )
 from sdeiviz.machine.accounts import Account, Activity
 from sdeiviz.machine.bus import Region
-from sdeiviz.machine.gicv3 import Gic3
+from sdeiviz.machine.gicv3 import SGI_REGISTERS, Gic3
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei import registers
@@ -523,6 +523,8 @@ class Vcpu:
                 self.x[register] = value
         elif not gic.write_system(self.number, encoding, self._register(register)):
             return False
+        elif self.vm.paging and encoding in SGI_REGISTERS:
+            self.vm.spend(self, self.vm.paging.costs.exit)  # KVM sends it, not the hardware
         self.core.pc = pc + 4
         return True
 
