@@ -23,7 +23,7 @@ class Comparison:
     time: float | None
     """Of M for a page; None where M touched none."""
     told: float
-    """Share of faults of which the guest was told."""
+    """Share of faults of which the guest was told; a retry is the same fault once more."""
 
 
 def compare(case: Case, rows: Iterable[Row]) -> list[Comparison]:
@@ -64,7 +64,10 @@ def _comparison(case: Case, mode: str, pairs: Sequence[tuple[Row, Row]]) -> Comp
     gains = [_ratio(new, old, what) for new, old in pairs]
     known = [gain - 1 for gain in gains if gain is not None]
     pages = [ratio for new, old in pairs if (ratio := _ratio(new, old, "result.touched"))]
-    told = [float(new["result.notified"]) / (float(new["result.faults"]) or 1) for new, _ in pairs]
+    told = [
+        int(new["result.notified"]) / (int(new["result.faults"]) - int(new["result.retry"]) or 1)
+        for new, _ in pairs
+    ]
     return Comparison(
         case.name,
         mode,

@@ -21,7 +21,7 @@ from sdeiviz.trace import AT, TraceSink
 
 _NEVER: Final = 600_000_000_000
 """Ten minutes of virtual time."""
-TURN: Final = 2
+TURN: Final = 3
 """Instructions, and nanoseconds, of a turn of the guest's empty loop: its option ``work``."""
 
 Faults = Counter[tuple[str, str]]
@@ -113,9 +113,12 @@ class Result:
 
     @property
     def asynchronous(self) -> float:
-        """Share of all faults of which the guest was told."""
-        total = self.faults.total()
-        return sum(n for (what, _), n in self.faults.items() if what == "notified") / (total or 1)
+        """Share of faults of which the guest was told; a retry is the same fault once more."""
+        told, retries = (
+            sum(n for (what, _), n in self.faults.items() if what == kind)
+            for kind in ("notified", "retry")
+        )
+        return told / (self.faults.total() - retries or 1)
 
     def spent(self, activity: str) -> int:
         """Return the nanoseconds that all vCPUs together spent on something."""

@@ -21,7 +21,7 @@ CASE = OURS.case("ablation")
 
 
 @cache
-def result(mode: str, name: str = "m", value: Any = 1, **case: Any) -> Result:
+def result(mode: str, name: str = "costs.exit", value: Any = 1200, **case: Any) -> Result:
     parameters, changed = varied(OURS, replace(CASE, **case), name, value)
     return run(changed, mode, parameters)
 
@@ -67,12 +67,19 @@ def test_time_lies_where_the_mode_says():
 
 
 def test_latency_is_the_store_s_and_what_surrounds_it():
-    # 1.68 ms; placing 4 us; by a worker 5 us more.
-    assert result("sync").latencies == (1_684_000 + 4_000,) * 3 or True
-    mean, median, _ = result("sync").latencies
-    assert 1_684_000 <= median <= mean < 1_700_000
-    mean, median, _ = result("arm64-v4").latencies
-    assert 1_689_000 <= median <= mean < 1_710_000
+    # 1.68 ms, and 4 us to place the page; a worker comes 5 us later.
+    assert result("sync").latencies == (1_684_000,) * 3
+    assert result("arm64-v4").latencies == (1_689_000,) * 3
+
+
+def test_m_computes_as_long_as_the_parameters_say():
+    long, short = (
+        result("sync", "work.natapov", ns, m=1, c=0, order="sequential") for ns in (100_000, 1_000)
+    )
+    each = [r.spent("run") / r.touched for r in (long, short)]
+    assert each[0] - each[1] == pytest.approx(99_000, rel=0.01)
+    assert long.touched == pytest.approx(100_000_000 / (100_000 + 1_684_000), rel=0.05)
+    assert long.touched == pytest.approx(long.faults.total(), abs=1)
 
 
 def test_without_async_page_fault_c_has_half():
@@ -106,13 +113,15 @@ def test_the_dearer_a_notification_the_less_c_gains():
 
 
 def test_the_more_m_computes_itself_the_less_c_gains():
-    gains = [gained("work.natapov", ns) for ns in (1_000, 100_000)]
-    gains.append(gained("work.rfcv2", 3_905_000, work="work.rfcv2"))
+    gains = [gained("work.rfcv2", ns, work="work.rfcv2") for ns in (1_000, 1_000_000, 3_905_000)]
     assert all(more > less for more, less in pairwise(gains))
 
 
 def test_who_needs_m_s_lock_gains_nothing():
-    assert abs(gained(lock=True)) < 0.1
+    # It loses: the stall is billed to nobody any more, so that C comes no sooner at the lock.
+    assert -1 <= gained(lock=True) < 0
+    waiting = result("arm64-v4", lock=True)
+    assert waiting.spent("idle") > 0.9 * waiting.window
 
 
 def test_faults_of_the_kernel_gain_nothing():
@@ -126,5 +135,7 @@ def test_it_repeats_itself():
     assert replace(again, host_seconds=0) == replace(result("arm64-v4"), host_seconds=0)
 
 
-def test_halting_gains_less_than_telling():
-    assert 0 < gained(mode="halt") < gained(mode="x86-rules")
+def test_halting_gains_what_the_tick_finds():
+    gains = [gained("guest.tick", ns, mode="halt") for ns in (1_000_000, 4_000_000)]
+    assert gains[0] > gains[1]
+    assert max(gains) < gained(mode="x86-rules")

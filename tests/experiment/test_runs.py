@@ -1,5 +1,8 @@
 """A window: everything is counted over the same time, and nothing beside it."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from sdeiviz.experiment import ExperimentError, FaultTimes, bound, gain, load
@@ -38,6 +41,12 @@ def test_gain():
     assert gain(new, old) == pytest.approx(0.5)
     assert gain(old, old) == 0
     assert (new.asynchronous, old.asynchronous) == (1, 0)
+
+
+def test_a_retry_is_no_fault_of_its_own():
+    told = fake_run(CASE, "arm64-v4", OURS, 1)
+    retried = replace(told, faults=told.faults + Counter({("retry", ""): 900, ("halt", ""): 100}))
+    assert retried.asynchronous == 0.5
 
 
 def test_bound():
