@@ -136,10 +136,9 @@ def results(vm: VirtualMachine) -> list[int]:
     ended(vm)
     end, start = vm.vcpus[0].x[19], LOG
     data = vm.memory[start:end]
-    words = [
+    return [
         int.from_bytes(data[at : at + 8], "little", signed=True) for at in range(0, len(data), 8)
     ]
-    return words
 
 
 def test_enabling_and_its_errors() -> None:
