@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from sdeiviz.abi import esr
@@ -28,6 +27,7 @@ from sdeiviz.machine.accounts import Activity
 from sdeiviz.machine.costs import Costs
 from sdeiviz.machine.latency import Constant, Latency
 from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, ZERO_PAGE, GuestMemory
+from sdeiviz.machine.store import Store, Swap
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vcpu import Vcpu
@@ -87,50 +87,6 @@ class Paging:
             raise Error(f"no PPI {self.irq}: they are 16 to 31")
 
 
-class Store:
-    """Where pages are that are not in memory, as swap is.
-
-    Parameters
-    ----------
-    latency
-        How long a request takes.
-    depth
-        How many requests are served at a time.
-    """
-
-    def __init__(self, latency: Latency, depth: int) -> None:
-        self._latency = latency
-        self._depth = depth
-        self.contents: dict[int, bytes] = {}
-        """Content of each absent page, by its number in RAM."""
-        self._number = 0
-        self._busy: list[int] = []
-        """When each of the requests that are being served is done; a heap."""
-
-    def begin(self, time: int) -> int:
-        """Begin to bring a page; returns when it will be there."""
-        if len(self._busy) == self._depth:
-            time = max(time, heappop(self._busy))
-        done = time + self._latency.draw(self._number)
-        self._number += 1
-        heappush(self._busy, done)
-        return done
-
-    def save(self) -> dict[str, Any]:
-        """Return the store's state as plain values."""
-        return {
-            "contents": dict(self.contents),
-            "number": self._number,
-            "busy": tuple(self._busy),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Take over a saved state."""
-        self.contents = dict(state["contents"])
-        self._number = state["number"]
-        self._busy = list(state["busy"])
-
-
 class Pager:
     """The memory manager of one machine.
 
@@ -164,7 +120,7 @@ class Pager:
         self.states = bytearray(memory.size >> PAGE_SHIFT)
         """A `PageState` for each page of RAM."""
         memory.states = self.states
-        self.store = Store(self.paging.latency, self.paging.depth)
+        self.store: Store = Swap(self.paging.latency, self.paging.depth, self._costs.place)
         self._unmapped: set[int] = set()
         """Present pages that stage 2 does not map yet."""
         self._resident: deque[int] = deque()
@@ -173,8 +129,6 @@ class Pager:
         """Pages being fetched, and the number of the vCPU that asked first."""
         self._waiters: dict[int, list[int]] = {}
         """vCPUs that wait for a page."""
-        self._due: list[tuple[int, int]] = []
-        """(time, page) of the fetches; a heap."""
         self._late: dict[int, list[tuple[int, bytes]]] = {}
         """What the host writes to a page once it is there: (offset, data)."""
         self._stuck = (-1, 0)
@@ -187,7 +141,7 @@ class Pager:
     @property
     def deadline(self) -> int | None:
         """When the next page arrives."""
-        return self._due[0][0] if self._due else None
+        return self.store.deadline
 
     @property
     def resident(self) -> int:
@@ -200,7 +154,7 @@ class Pager:
 
     def content(self, page: int) -> bytes:
         """Return what the guest would find in a page, wherever it is now."""
-        return self.store.contents[page] if self.is_absent(page) else self._vm.memory.page(page)
+        return self.store.content(page) if self.is_absent(page) else self._vm.memory.page(page)
 
     # -- a fault
 
@@ -286,15 +240,13 @@ class Pager:
         self._askers[page] = vcpu
         by = "vcpu" if worker is None else "worker"
         vm.note("FetchStarted", vcpu, self.gfn(page), by)
-        done = self.store.begin(vm.time + (worker or 0)) + self._costs.place
-        heappush(self._due, (done, page))
+        self.store.request(page, vm.time + (worker or 0))
         vm.timers_changed()
 
     def expire(self, time: int) -> None:
         """Let the pages arrive that are due."""
-        while self._due and self._due[0][0] <= time:
-            _, page = heappop(self._due)
-            self.place(page, self.store.contents.pop(page))
+        for page, data in self.store.arrivals(time):
+            self.place(page, data)
 
     def place(self, page: int, data: bytes) -> bool:
         """Put the content of a page into memory, and wake who waits for it.
@@ -350,8 +302,15 @@ class Pager:
                 self._evict(self._resident.popleft())
             self._vm.flush_tlbs()
 
+    def evict(self, page: int) -> None:
+        """Take a page away, whatever its turn."""
+        if page in self._resident:
+            self._resident.remove(page)
+        self._evict(page)
+        self._vm.flush_tlbs()
+
     def _evict(self, page: int) -> None:
-        self.store.contents[page] = self._vm.memory.page(page)
+        self.store.put(page, self._vm.memory.page(page))
         self._write(page, ZERO_PAGE)
         self.states[page] = PageState.ABSENT
         self._unmapped.discard(page)
@@ -400,7 +359,6 @@ class Pager:
             "resident": tuple(self._resident),
             "askers": dict(self._askers),
             "waiters": {page: tuple(numbers) for page, numbers in self._waiters.items()},
-            "due": tuple(self._due),
             "late": {page: tuple(writes) for page, writes in self._late.items()},
             "stuck": self._stuck,
             "store": self.store.save(),
@@ -422,8 +380,6 @@ class Pager:
         self._resident = deque(state["resident"])
         self._askers = dict(state["askers"])
         self._waiters = {page: list(numbers) for page, numbers in state["waiters"].items()}
-        self._due = list(state["due"])
-        heapify(self._due)
         self._late = {page: list(writes) for page, writes in state["late"].items()}
         self._stuck = state["stuck"]
         self.store.load(state["store"])

@@ -9,6 +9,7 @@ from sdeiviz.apf import MODES
 from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
 from sdeiviz.machine.latency import Constant, LogNormal, Recorded
+from sdeiviz.machine.store import Swap
 from sdeiviz.trace import FetchDone, FetchStarted, PageEvicted, PageFault, VcpuBlocked
 from tests.machine.guest import MEMORY, guest
 
@@ -218,21 +219,18 @@ def test_bad_parameters(options: dict[str, Any], message: str) -> None:
 
 
 def test_a_store_serves_so_many_requests_at_a_time() -> None:
-    code = f"""
-        ldr x1, ={FIRST:#x}
-        mov x2, #0
-    1:  str x1, [x1]
-        add x1, x1, #4096
-        add x2, x2, #1
-        cmp x2, #64
-        b.ne 1b
-        off"""
-    vm = guest(code).vm(paging=small())
-    vm.run()
-    assert vm.pager
-    store = type(vm.pager.store)(Constant(100), 2)
-    assert [store.begin(0) for _ in range(5)] == [100, 100, 200, 200, 300]
-    assert store.begin(1000) == 1100
+    swap = Swap(Constant(100), depth=2, place=5)
+    for page in range(6):
+        swap.put(page, bytes([page]))
+        swap.request(page, time=0 if page < 5 else 1000)
+    assert swap.deadline == 105
+    assert swap.arrivals(104) == []
+    assert swap.arrivals(105) == [(0, b"\0"), (1, b"\1")]
+    other = Swap(Constant(100), depth=2, place=5)
+    other.load(swap.save())
+    for store in (swap, other):
+        assert [page for page, _ in store.arrivals(305)] == [2, 3, 4]
+        assert store.deadline == 1105
 
 
 def test_latency_models() -> None:
