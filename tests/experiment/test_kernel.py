@@ -40,8 +40,9 @@ def test_every_nanosecond_is_booked_once(mode):
     assert account["off"] == account["ready"] == 0
 
 
-def test_every_nanosecond_of_several_vcpus_is_booked_once():
-    found = result("arm64-v4", vcpus=2)
+@pytest.mark.parametrize("mode", MODES)
+def test_every_nanosecond_of_several_vcpus_is_booked_once(mode):
+    found = result(mode, vcpus=2)
     assert [sum(account.values()) for account in found.accounts] == [found.window] * 2
     assert found.spent("run") == found.instructions
     assert min(account["run"] for account in found.accounts) > 0
