@@ -11,7 +11,7 @@ import traitlets
 from sdeiviz.debugger import Snapshot
 from sdeiviz.debugger.snapshot import Line
 from sdeiviz.sdei.table import State
-from sdeiviz.views import diagram, sequence, words
+from sdeiviz.views import diagram, lanes, words
 from sdeiviz.widgets import frame
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -102,7 +102,7 @@ class DebuggerWidget(anywidget.AnyWidget):
             "pes": len(first.pes),
             "kinds": {str(event): ", ".join(names) for event, names in kinds},
             "strokes": {letter: kind for kind, letter in frame.STROKES.items()},
-            "look": sequence.look(),
+            "look": lanes.look(),
             "tables": [
                 [name, view.TITLE, list(view.COLUMNS), getattr(view, "NONE", "")]
                 for name, view in frame.TABLES.items()
