@@ -101,6 +101,9 @@ class ExitHandler(Protocol):
     def interrupt(self) -> None:
         """An interrupt is pending and not masked: between two instructions."""
 
+    def probe(self, name: str) -> None:
+        """Tell that the guest comes to an instruction that is watched; it may not be changed."""
+
     def counter(self, register: regs.CP, write: int | None) -> int | None:
         """Read or write a timer or PMU register (op1 3, CRn 14); None leaves it to the core."""
 
@@ -220,6 +223,10 @@ class Core:
             self._on_counter_write,
         )
         self._breakpoint_hook = clk.BlockHook(self._on_breakpoint)
+        self._probes: dict[int, str] = {}
+        self._probe_hooks: list[int] = []
+        self._probe_hook = clk.BlockHook(self._on_probe)
+        self._probed_at = -1
 
     # -- registers
 
@@ -347,6 +354,7 @@ class Core:
         for name, view in self._system.items():
             view[0] = state[name]
         self._aarch64[0] = 1
+        self._probed_at = -1
         self.pc = state["pc"]
         self._flags[:], self._daif[0], self._mode[0] = _split(state["pstate"])
         self._sp[0] = state[_bank(state["pstate"])]
@@ -714,6 +722,43 @@ class Core:
             self.standing_at = here
             self._end = End.BREAKPOINT
             uclib.uc_emu_stop(self._handle)
+
+    # -- probes
+
+    @property
+    def probes(self) -> dict[int, str]:
+        """Virtual addresses at which the handler is told of the guest, and their names."""
+        return dict(self._probes)
+
+    @probes.setter
+    def probes(self, probes: Mapping[int, str]) -> None:
+        for hook in self._probe_hooks:
+            uclib.uc_hook_del(self._handle, hook)
+        function = clk.function_address(self._probe_hook)
+        self._probe_hooks = [
+            clk.add_hook(self._handle, UC_HOOK_CODE, function, begin=address, end=address)
+            for address in probes
+        ]
+        self._probes = dict(probes)
+        if probes:
+            self.flush_code()
+
+    def _on_probe(self, uc: Any, address: int, size: int, user_data: Any) -> None:
+        try:
+            if self._end:
+                return  # a breakpoint here: the guest comes again
+            if self.copies_registers:
+                self._pull()
+            state = self._state
+            counted = state[clk.INDEX]
+            here = counted - ((state[clk.LAST_START] + state[clk.LAST_SIZE] - address) >> 2)
+            if here != self._probed_at:
+                self._probed_at = here
+                state[clk.INDEX] = here
+                self._handler.probe(self._probes[address])
+                state[clk.INDEX] = counted
+        except BaseException as error:
+            self.fail(error)
 
     # -- caches
 

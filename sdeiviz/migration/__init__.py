@@ -1,0 +1,1 @@
+"""Moving a running machine to another process."""
