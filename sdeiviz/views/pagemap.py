@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from sdeiviz.debugger.snapshot import PagesView, Snapshot
+from sdeiviz.machine.paging import PageState
 from sdeiviz.trace import PageFault
 from sdeiviz.views import drawing, markup, words
 
@@ -13,19 +15,26 @@ NONE: Final = "The host takes no page away from this machine."
 
 CELLS: Final = 1024
 """At most so many cells; where there are more pages, several share one."""
-PRESENT, ABSENT, FETCHING, ZERO = range(4)
 STATES: Final = {
-    PRESENT: ("present", "solid", "#"),
-    FETCHING: ("being fetched", "cross", "x"),
-    ABSENT: ("absent", "empty", "."),
-    ZERO: ("the shared zero page", "dots", "0"),
+    PageState.PRESENT: ("present", "solid", "#"),
+    PageState.FETCHING: ("being fetched", "cross", "x"),
+    PageState.ABSENT: ("absent", "empty", "."),
+    PageState.ZERO: ("the shared zero page", "dots", "0"),
 }
 """Name, filling and letter of each state."""
 
 _WIDTH, _LEFT = 704, 92  # pixels
 
 
-def counts(pages: PagesView) -> dict[int, int]:
+def touched(pages: PagesView) -> PagesView:
+    """Return the pages without those at both ends that nobody has written yet."""
+    untouched = bytes([PageState.ZERO])
+    states = pages.states.lstrip(untouched)
+    first = pages.first + len(pages.states) - len(states)
+    return replace(pages, first=first, states=states.rstrip(untouched))
+
+
+def counts(pages: PagesView) -> dict[PageState, int]:
     """Return how many pages are in each state."""
     amounts = Counter(pages.states)
     return {state: amounts[state] for state in STATES}
@@ -33,16 +42,16 @@ def counts(pages: PagesView) -> dict[int, int]:
 
 def last_fault(snapshot: Snapshot) -> PageFault | None:
     """Return the last fault on one of these pages until now."""
-    pages = snapshot.pages
-    if pages is None:
+    if snapshot.pages is None:
         return None
+    pages = touched(snapshot.pages)
     for event in reversed(snapshot.trace[: snapshot.now]):
         if isinstance(event, PageFault) and 0 <= event.gfn - pages.first < len(pages.states):
             return event
     return None
 
 
-def cells(pages: PagesView) -> tuple[int, list[int]]:
+def cells(pages: PagesView) -> tuple[int, list[PageState]]:
     """Return how many pages share a cell, and the state that each cell shows.
 
     A cell shows that a page is being fetched as soon as one of its pages is; else what most are.
@@ -51,11 +60,12 @@ def cells(pages: PagesView) -> tuple[int, list[int]]:
     shown = []
     for at in range(0, len(pages.states), each):
         amounts = Counter(pages.states[at : at + each])
-        shown.append(FETCHING if amounts[FETCHING] else max(STATES, key=lambda s: amounts[s]))
+        most = max(STATES, key=lambda state: amounts[state])
+        shown.append(PageState.FETCHING if amounts[PageState.FETCHING] else most)
     return each, shown
 
 
-def _columns(shown: list[int]) -> int:
+def _columns(shown: list[PageState]) -> int:
     return 32 if len(shown) <= 256 else 64
 
 
@@ -80,12 +90,14 @@ def text(snapshot: Snapshot) -> str:
     if pages is None:
         return NONE
     amounts = counts(pages)
+    summary = _summary(pages)
+    pages = touched(pages)
     each, shown = cells(pages)
     fault = last_fault(snapshot)
     legend = "  ".join(
         f"{letter} {name}: {amounts[state]:,}" for state, (name, _, letter) in STATES.items()
     )
-    lines = [_summary(pages), legend]
+    lines = [summary, legend]
     lines += [said for said in (_shared(each), _told(fault) if fault else "") if said]
     columns = _columns(shown)
     for at in range(0, len(shown), columns):
@@ -121,11 +133,13 @@ def svg(snapshot: Snapshot) -> str:
     if pages is None:
         size = 320.0, 24.0
         return drawing.document("sdeiviz-pagemap", _SHEET, size, TITLE, drawing.text(4, 16, NONE))
+    amounts, summary = counts(pages), _summary(pages)
+    pages = touched(pages)
     each, shown = cells(pages)
     columns = _columns(shown)
     side = _WIDTH // columns
     top, rows = 28, -(-len(shown) // columns)
-    parts = [drawing.text(_LEFT, 16, _summary(pages), "strong")]
+    parts = [drawing.text(_LEFT, 16, summary, "strong")]
     for state, (_, filling, _) in STATES.items():
         path = "".join(
             f"M{_LEFT + x * side} {top + y * side}h{run * side}v{side}h-{run * side}z"
@@ -144,7 +158,6 @@ def svg(snapshot: Snapshot) -> str:
         for y in range(0, rows, -(-18 // side))
     ]
     y = top + rows * side + 22.0
-    amounts = counts(pages)
     items = [(filling, f"{name}: {amounts[s]:,}") for s, (name, filling, _) in STATES.items()]
     legend, y = drawing.legend(items, _LEFT, y, _WIDTH)
     parts.append(legend)
@@ -157,12 +170,12 @@ def svg(snapshot: Snapshot) -> str:
         parts += [_ring(x, row, side), _ring(_LEFT + 1, y - 10, 11)]
         parts.append(drawing.text(_LEFT + 20, y, _told(fault)))
         y += 20
-    title = f"{TITLE}: {_summary(pages)}"
+    title = f"{TITLE}: {summary}"
     size = _LEFT + _WIDTH + 8, y - 8
     return drawing.document("sdeiviz-pagemap", _SHEET, size, title, "\n".join(parts))
 
 
-def _runs(shown: list[int], columns: int, state: int) -> Iterator[tuple[int, int, int]]:
+def _runs(shown: list[PageState], columns: int, state: PageState) -> Iterator[tuple[int, int, int]]:
     """Yield column, row and length of all runs of a state."""
     for at in range(0, len(shown), columns):
         row = shown[at : at + columns]

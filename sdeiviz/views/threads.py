@@ -193,14 +193,15 @@ class Follower:
         self._threads.setdefault(pe, set()).update((pe, thread) for thread in threads)
 
     def _forget(self, time: int) -> None:
-        """End all threads: the machine starts again."""
+        """End all threads: the machine starts again, with its first PE."""
         for whose in [whose for whose in self._now if whose[1] is not None]:
             self._close(whose, time)
         self._threads.clear()
         self.current.clear()
-        self.kinds.clear()
         self._asleep.clear()
-        self._held.clear()
+        self._held = {pe: Doing.OFF for pe, thread in self._now if thread is None and pe}
+        for pe in (0, *self._held):
+            self._update((pe, None), time)
 
     def _doing(self, whose: _Whose) -> Doing:
         pe, thread = whose
