@@ -379,6 +379,10 @@ class Session:
         """Write RAM. In the past, this begins another history."""
         self._act("write_memory", ipa, data)
 
+    def evict_page(self, gfn: int) -> None:
+        """Take a page away from the guest; see `VirtualMachine.evict_page`."""
+        self._act("evict_page", gfn)
+
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
         self._recording.act("send_console", text)

@@ -302,6 +302,13 @@ class Pager:
                 self._evict(self._resident.popleft())
             self._vm.flush_tlbs()
 
+    def evict(self, page: int) -> None:
+        """Take a page away, whatever its turn."""
+        if page in self._resident:
+            self._resident.remove(page)
+        self._evict(page)
+        self._vm.flush_tlbs()
+
     def _evict(self, page: int) -> None:
         self.store.put(page, self._vm.memory.page(page))
         self._write(page, ZERO_PAGE)

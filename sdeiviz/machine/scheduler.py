@@ -60,6 +60,8 @@ class Scheduler:
         while not vm.leaving:
             if vm.deadline is not None and vm.time >= vm.deadline:
                 vm.expire()
+                if vm.is_pausing:
+                    return
             vcpu = self._next()
             if vcpu is not None:
                 # A timer's interrupt may be an event: the host's timer made the guest exit.

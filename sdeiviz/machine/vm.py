@@ -337,6 +337,11 @@ class VirtualMachine:
         return [(self.memory.base, self.memory.buffer), (TABLES_BASE, self.stage2.tables)]
 
     @property
+    def is_pausing(self) -> bool:
+        """Whether the run ends here, and the guest can go on in another."""
+        return self._passing is not None
+
+    @property
     def leaving(self) -> bool:
         """Whether the guest will not be entered again, or not before a reset."""
         return self.stopped is not None or self._reset_requested
@@ -430,6 +435,12 @@ class VirtualMachine:
             return Stop(StopReason.INTERRUPTED, "stopped from outside", self.index)
         if self.index >= index:
             return Stop(StopReason.BUDGET, f"{self.index} instructions executed", self.index)
+        if not self.current.runnable:  # it was left while all waited: an alarm rang
+            self.scheduler.settle()
+            if self._passing:
+                return self._pass()
+            if self.stopped:
+                return self.stopped
         core = self.current.core
         self.hypercalls.filter.has_run = True
         try:
@@ -441,12 +452,15 @@ class VirtualMachine:
             self._reset()
         self.scheduler.settle()
         if self._passing:
-            reason, detail = self._passing
-            self._passing = None
-            return Stop(reason, detail, self.index)
+            return self._pass()
         if end is End.BREAKPOINT:
             return Stop(StopReason.BREAKPOINT, f"breakpoint at {core.pc:#x}", self.index)
         return None
+
+    def _pass(self) -> Stop:
+        assert self._passing
+        (reason, detail), self._passing = self._passing, None
+        return Stop(reason, detail, self.index)
 
     def pause(self, reason: StopReason, detail: str) -> None:
         """Stop after the exit being handled, so that the machine can go on."""
@@ -701,6 +715,29 @@ class VirtualMachine:
         _check_bytes(data)
         self.memory[ipa : ipa + len(data)] = data
         self.emit(self.current, HostInput, "memory", hex(ipa), len(data))
+
+    def evict_page(self, gfn: int) -> None:
+        """Take a page away from the guest: its content goes to the store.
+
+        Parameters
+        ----------
+        gfn
+            Guest page number: an address divided by 4096.
+
+        Raises
+        ------
+        Error
+            The machine has no pager, there is no such page, or it is absent already.
+        """
+        if not self.pager:
+            raise Error("this machine keeps all pages in memory: make it with paging=Paging(...)")
+        page = self.pager.page(gfn)
+        if not 0 <= page < self.memory.size >> PAGE_SHIFT:
+            raise Error(f"no page {gfn:#x} in RAM")
+        if self.pager.is_absent(page):
+            raise Error(f"page {gfn:#x} is absent already")
+        self.emit(self.current, HostInput, "evict", hex(gfn), 0)
+        self.pager.evict(page)
 
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
