@@ -37,7 +37,7 @@ from sdeiviz.trace import (
 from sdeiviz.views import lanes, markup, reasons, words
 from sdeiviz.views.threads import Follower
 
-TITLE: Final = "The last fault"
+TITLE: Final = "Last fault"
 NONE: Final = "No page was missing so far."
 
 
@@ -353,7 +353,7 @@ def text_of(steps: Sequence[Step]) -> str:
 
 # -- as a drawing
 
-_GUTTER, _PITCH, _HEAD, _WORDS, _LETTER = 170, 92, 34, 24, 7.2  # pixels
+_GUTTER, _PITCH, _HEAD, _WORDS, _LETTER = 186, 92, 34, 24, 7.2  # pixels
 
 
 def svg(snapshot: Snapshot) -> str:
@@ -378,7 +378,7 @@ def drawn(steps: Sequence[Step]) -> str:
         parts.append(_gap(_x(Lane.THREAD), top, min(end, bottom)))
     for n, step in enumerate(steps):
         y = _y(n)
-        parts.append(lanes.index(70, y, f"{step.index:,}"))
+        parts.append(lanes.index(86, y, f"{step.index:,}"))
         parts.append(lanes.index(_GUTTER - 14, y, f"+{words.duration(step.time - steps[0].time)}"))
         if step.start is step.end:
             parts.append(lanes.note(step.kind, _x(step.end), y, ""))

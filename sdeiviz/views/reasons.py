@@ -7,7 +7,7 @@ from sdeiviz.apf import Decision, Reason
 from sdeiviz.debugger.snapshot import ApfView, Snapshot
 from sdeiviz.views import drawing, markup, tables, words
 
-TITLE: Final = "Faults by reason"
+TITLE: Final = "Reasons"
 COLUMNS: Final = ("fault", "because", "count", "share", "which means")
 NONE: Final = "No page was missing so far."
 

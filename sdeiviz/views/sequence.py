@@ -19,7 +19,7 @@ AFTER: Final = 4
 HYPERVISOR: Final = -1
 """Its lane; the others are numbers of PEs."""
 
-_GUTTER, _PITCH, _HEAD = 64, 150, 34  # pixels, as all lengths here
+_GUTTER, _PITCH, _HEAD = 88, 150, 34  # pixels, as all lengths here
 _LETTER = 6.8
 
 
@@ -67,7 +67,7 @@ def strokes(entry: LogEntry, shared: frozenset[int] = frozenset()) -> list[Strok
                 Stroke("answer", HYPERVISOR, pe, told),
             ]
         case "ready":
-            return [Stroke("raise", HYPERVISOR, pe, _mark(entry))]
+            return [Stroke("raise", HYPERVISOR, pe, _mark(entry).replace("page-", ""))]
         case "page":
             return [Stroke("note", HYPERVISOR, HYPERVISOR, _mark(entry))]
         case "power" if entry.switched:

@@ -12,7 +12,7 @@ from sdeiviz.trace import TraceEvent
 from sdeiviz.views import drawing, markup, words
 from sdeiviz.views.threads import Doing, History, Mark, Row, history
 
-TITLE: Final = "Threads over time"
+TITLE: Final = "Threads"
 NONE: Final = "Nothing has happened yet."
 LABELS: Final = ("synchronous", "asynchronous")
 
@@ -162,7 +162,7 @@ def text_of(run: History, length: int | None = None) -> str:
             ]
         spent = row.spent()
         parts = zip(spent, words.percentages(list(spent.values())), strict=True)
-        said = ", ".join(f"{doing} {part}" for doing, part in parts)
+        said = ", ".join(f"{doing} {part}" for doing, part in parts if part != "0 %")
         lines.append(f"{indent + row.name:<{names}} {_strip(row, run.start, length)} {said}")
     return "\n".join(lines)
 

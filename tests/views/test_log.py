@@ -409,7 +409,7 @@ def test_the_sequence_shows_faults_and_pages() -> None:
         ("answer", -1, 0, "PE waits"),
         ("note", -1, -1, "▫ asked for"),
         ("note", 0, 0, "‖ PE blocked"),
-        ("raise", -1, 0, "▣ page-ready 0x3000"),
+        ("raise", -1, 0, "▣ ready 0x3000"),
     ]
 
 
