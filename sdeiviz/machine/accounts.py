@@ -50,7 +50,7 @@ class Account:
         self._since = time
         self.activity = activity
 
-    def charge(self, nanoseconds: int, time: int, activity: Activity = Activity.OVERHEAD) -> None:
+    def charge(self, activity: Activity, nanoseconds: int, time: int) -> None:
         """Book so much of something else, beginning now, between two parts of what it does."""
         self.change(self.activity, time)
         self._spent[activity] += nanoseconds
