@@ -30,6 +30,7 @@ from sdeiviz.errors import Error
 from sdeiviz.guests import Image, load
 from sdeiviz.machine import apf
 from sdeiviz.machine import state as vm_state
+from sdeiviz.machine.accounts import Activity
 from sdeiviz.machine.bus import Bus, connect
 from sdeiviz.machine.devicetree import Platform, device_tree
 from sdeiviz.machine.gicv2 import MOST_PES, Gic2
@@ -630,7 +631,10 @@ class VirtualMachine:
 
     def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
-        vcpu.account.charge(nanoseconds, self.time)
+        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, self.time)
+        running = self.current.account
+        if self.current is not vcpu and running.activity is Activity.RUN:
+            running.charge(Activity.READY, nanoseconds, self.time)
         self.skipped += nanoseconds
         if self.deadline is not None:
             self.current.core.stop_by(self.index + self.deadline - self.time)
