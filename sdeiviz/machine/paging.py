@@ -39,6 +39,9 @@ RECLAIM: Final = 32
 """Pages that are taken away at a time, as Linux does (SWAP_CLUSTER_MAX); an eighth of few."""
 _STUCK: Final = 10_000
 """Faults without an instruction completed in between: the guest cannot go on."""
+SHORTEST_RETRY: Final = 1_000
+"""Nanoseconds: if the host's work costs nothing, a fault that is tried again still takes time, or it
+would be tried for ever at one moment."""
 
 
 class PageState(IntEnum):
@@ -198,6 +201,7 @@ class Pager:
         elif answer.decision is Decision.HALT:
             vcpu.stall(Activity.HALTED, self.gfn(page))
         elif answer.decision is Decision.RETRY:
+            self._spend(vcpu, max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
             vm.scheduler.end_turn()
         else:
             self._spend(vcpu, costs.inject)
