@@ -50,10 +50,10 @@ class Account:
         self._since = time
         self.activity = activity
 
-    def charge(self, nanoseconds: int, time: int) -> None:
-        """Book so much overhead, beginning now, between two parts of what it does."""
+    def charge(self, activity: Activity, nanoseconds: int, time: int) -> None:
+        """Book so much of something else, beginning now, between two parts of what it does."""
         self.change(self.activity, time)
-        self._spent[Activity.OVERHEAD] += nanoseconds
+        self._spent[activity] += nanoseconds
         self._since += nanoseconds
 
     def at(self, time: int) -> dict[str, int]:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 FEWEST_RESIDENT: Final = 16
 """Pages: an instruction may need its own, four tables' for it and for what it touches, and that."""
+RECLAIM: Final = 32
+"""Pages that are taken away at a time, as Linux does (SWAP_CLUSTER_MAX); an eighth of few."""
 _STUCK: Final = 10_000
 """Faults without an instruction completed in between: the guest cannot go on."""
 
@@ -65,8 +67,8 @@ class Paging:
     depth: int = 64
     """How many pages the store brings at the same time; others queue."""
     resident: int | None = None
-    """How many pages of the pageable ones may be in memory, None: all. Beyond it the one that came
-    first goes."""
+    """How many pages of the pageable ones may be in memory, None: all. Beyond it those that came
+    first go, some at a time."""
     costs: Costs = field(default_factory=Costs)
     event: int | None = None
     """SDEI event of page-not-present, None: the one that the profile has for it."""
@@ -298,7 +300,8 @@ class Pager:
         self._resident.append(page)
         limit = self.paging.resident
         if limit is not None and len(self._resident) > limit:
-            while len(self._resident) > limit:
+            few = limit - min(limit // 8, RECLAIM)
+            while len(self._resident) > few:
                 self._evict(self._resident.popleft())
             self._vm.flush_tlbs()
 

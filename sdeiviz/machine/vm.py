@@ -30,6 +30,7 @@ from sdeiviz.errors import Error
 from sdeiviz.guests import Image, load
 from sdeiviz.machine import apf
 from sdeiviz.machine import state as vm_state
+from sdeiviz.machine.accounts import Activity
 from sdeiviz.machine.bus import Bus, connect
 from sdeiviz.machine.devicetree import Platform, device_tree
 from sdeiviz.machine.gicv2 import MOST_PES, Gic2
@@ -63,6 +64,8 @@ _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
 PROBE: Final = "probe_"
 """How the names of a guest's functions begin that are there to be watched."""
 SLICE_SECONDS: Final = 0.03
+_SHORT_RUN: Final = 20_000
+"""Instructions that need no watchdog."""
 _GICS: Final = {2: MOST_PES, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
@@ -417,16 +420,19 @@ class VirtualMachine:
 
     def run_slice(self, index: int) -> Stop | None:
         """Run towards an index for some 30 ms of host time; None while there is more to do."""
-        left = SLICE_SECONDS
-        end = perf_counter() + left
-        while left > 0:
-            stop = self._run_turn(index, left)
-            if stop or self.index >= index:
-                return stop
-            left = end - perf_counter()
-        return None
+        if index - self.index <= _SHORT_RUN:
+            return self._run_turns(index)
+        with _watchdog(self._interrupt):
+            return self._run_turns(index)
 
-    def _run_turn(self, index: int, seconds: float) -> Stop | None:
+    def _run_turns(self, index: int) -> Stop | None:
+        end = perf_counter() + SLICE_SECONDS
+        while True:
+            stop = self._run_turn(index)
+            if stop or self.index >= index or perf_counter() >= end:
+                return stop
+
+    def _run_turn(self, index: int) -> Stop | None:
         """Run the vCPU whose turn it is until something else is due."""
         if self.stopped:
             return self.stopped
@@ -444,7 +450,7 @@ class VirtualMachine:
         core = self.current.core
         self.hypercalls.filter.has_run = True
         try:
-            end = core.run(self.scheduler.limit(index), seconds)
+            end = core.run(self.scheduler.limit(index))
         except CoreError as error:
             self._stop(self.current, StopReason.UNSUPPORTED, str(error))
             return self.stopped
@@ -470,6 +476,10 @@ class VirtualMachine:
     def request_stop(self) -> None:
         """Make a running machine stop soon, between two instructions; from any thread."""
         self._stop_requested = True
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Let whichever core runs come back soon."""
         for vcpu in self.vcpus:
             vcpu.core.interrupt()
 
@@ -621,7 +631,10 @@ class VirtualMachine:
 
     def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
-        vcpu.account.charge(nanoseconds, self.time)
+        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, self.time)
+        running = self.current.account
+        if self.current is not vcpu and running.activity is Activity.RUN:
+            running.charge(Activity.READY, nanoseconds, self.time)
         self.skipped += nanoseconds
         if self.deadline is not None:
             self.current.core.stop_by(self.index + self.deadline - self.time)
@@ -793,6 +806,22 @@ class VirtualMachine:
         if self.stage2.dirty is not None:
             self.stage2.dirty.update(range(self.memory.size >> PAGE_SHIFT))
         vm_state.load(self, state)
+
+
+@contextmanager
+def _watchdog(bark: Callable[[], None]) -> Iterator[None]:
+    """Call `bark` when the slice is over, again and again: a core forgets it between two runs."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SLICE_SECONDS):
+            bark()
+
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def _check_event(event: object) -> None:

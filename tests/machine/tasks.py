@@ -144,16 +144,45 @@ def source(
         mov x2, x26
         mov x3, x27
         eret
+    // What A asks for: SVC 0 ends it; 1 masks SDEI, 2 unmasks it; 3 disables async page fault,
+    // 4 enables it.
+    svc_entry:
+        mrs x10, esr_el1
+        ands x10, x10, #0xffff
+        b.eq end
+        mov x24, x0
+        mov x25, x1
+        mov x26, x2
+        mov x27, x3
+        cmp x10, #2
+        b.lo 1f
+        b.eq 2f
+        cmp x10, #4
+        b.lo 3f
+        apf 4, BLOCK + 1
+        b 5f
+    1:  call 0xc400002b
+        b 5f
+    2:  call 0xc400002c
+        b 5f
+    3:  apf 4, 0
+    5:  mov x0, x24
+        mov x1, x25
+        mov x2, x26
+        mov x3, x27
+        eret
     end:
         off
         .ltorg
         .align 11
         .global vectors
     vectors:
-        .rept 9
+        .rept 8
         .align 7
         b end
         .endr
+        .align 7
+        b svc_entry                 // 0x400: SVC from EL0
         .align 7
         b irq                       // 0x480: IRQ from EL0
         .rept 6
@@ -182,6 +211,44 @@ def machine(
         vm.write_memory(address, f"page {n}".encode().ljust(8, b"\0"))
         vm.evict_page(address >> 12)
     return vm
+
+
+INTERPRETER = """
+    ldr x5, =PAGE0 + 0x60000        // operations: kind above, page below, 16 bits each
+    mov x6, #0                      // sum of what was read
+1:  ldr w7, [x5], #4
+    lsr w4, w7, #16
+    and x7, x7, #0xffff
+    ldr x8, =PAGE0
+    add x8, x8, x7, lsl #12
+    cbz w4, 9f
+    cmp w4, #2
+    b.lo 2f
+    b.eq 3f
+    cmp w4, #4
+    b.lo 4f
+    b.eq 5f
+    cmp w4, #6
+    b.lo 6f
+    b.eq 7f
+9:  svc #0
+2:  ldr x9, [x8]                    // 1: read
+    add x6, x6, x9
+    b 1b
+3:  ldr x9, [x8]                    // 2: add one
+    add x9, x9, #1
+    str x9, [x8]
+    b 1b
+4:  svc #1                          // 3 to 6: mask, unmask, disable, enable
+    b 1b
+5:  svc #2
+    b 1b
+6:  svc #3
+    b 1b
+7:  svc #4
+    b 1b
+"""
+"""A does what stands in memory, so that one guest serves for any order of things."""
 
 
 def log(vm: VirtualMachine) -> list[tuple[int, int]]:

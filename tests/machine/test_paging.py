@@ -173,7 +173,8 @@ def test_a_recording_goes_back_and_forth_through_faults() -> None:
     session.goto(session.total)
     assert session.snapshot().pages == end.pages
     assert end.pages
-    assert end.pages.resident == 16
+    assert end.pages.resident in (15, 16)
+    assert end.pages.limit == 16
 
 
 def test_a_saved_machine_goes_on_elsewhere() -> None:
