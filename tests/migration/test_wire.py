@@ -1,0 +1,281 @@
+"""Frames as they lie on the wire, and everything that a damaged or foreign stream may hold."""
+
+import binascii
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdeiviz.migration.wire import (
+    TYPES,
+    Advise,
+    Checksum,
+    Decoder,
+    Discard,
+    Encoder,
+    End,
+    Hello,
+    Listen,
+    Message,
+    OpenReturnPath,
+    Packaged,
+    Page,
+    Ping,
+    Pong,
+    Proof,
+    ReceivedBitmap,
+    RecvBitmap,
+    RequestPages,
+    Resume,
+    ResumeAck,
+    Run,
+    Shut,
+    State,
+    WireError,
+    describe,
+    frame,
+    pack_frames,
+    unpack_frames,
+)
+
+# Made by hand: the layout typed, the CRC by Python's binascii.
+FRAMES: list[tuple[Message, str]] = [
+    (OpenReturnPath(), "564d0101 00000000 00000000 4df61216"),
+    (Ping(7), "564d0102 00000001 00000004 c04a90b9 00000007"),
+    (Advise(4096, 256, True), "564d0103 00000002 00000009 ba914dd9 00001000 00000100 01"),
+    (Listen(), "564d0104 00000003 00000000 40c12d89"),
+    (Run(), "564d0105 00000004 00000000 e59ae5da"),
+    (
+        Discard(((2, 3), (16, 1))),
+        "564d0106 00000005 00000010 c482185f 00000002 00000003 00000010 00000001",
+    ),
+    (Packaged(b"abc"), "564d0107 00000006 00000003 3a42ba3e 616263"),
+    (Resume(), "564d0109 00000007 00000000 440e6c1e"),
+    (RecvBitmap(), "564d010a 00000008 00000000 ffd3c70a"),
+    (Page(0x1234, True), "564d0120 00000009 00000005 0830a3a9 00001234 01"),
+    (State(b"s"), "564d0121 0000000a 00000001 184a9dbf 73"),
+    (Checksum(bytes(range(32))), "564d0122 0000000b 00000020 533a5b2a" + bytes(range(32)).hex()),
+    (End(), "564d0123 0000000c 00000000 24015532"),
+    (
+        Hello(1, 3, True, b"S" * 16, b"N" * 32, b"d\0\0\0\0"),
+        "564d0140 0000000d 00000038 31d0914e 01 03 01" + "53" * 16 + "4e" * 32 + "64 00000000",
+    ),
+    (Proof(b"P" * 32), "564d0141 0000000e 00000020 c2d35fd8" + "50" * 32),
+    (Shut(1), "564d0181 0000000f 00000004 fc4ba7c7 00000001"),
+    (Pong(7), "564d0182 00000010 00000004 db9be39c 00000007"),
+    (RequestPages(9, 2), "564d0183 00000011 00000008 13f889eb 00000009 00000002"),
+    (ReceivedBitmap(True, 16, b"zz"), "564d0185 00000012 00000007 c40d8a94 01 00000010 7a7a"),
+    (ResumeAck(), "564d0186 00000013 00000000 688292c2"),
+]
+STREAM = b"".join(bytes.fromhex(text) for _, text in FRAMES)
+MESSAGES = [message for message, _ in FRAMES]
+
+
+def decoded(*pieces: bytes) -> list[Message]:
+    decoder = Decoder()
+    messages = [message for piece in pieces for message in decoder.feed(piece)]
+    decoder.finish()
+    return messages
+
+
+def raw(kind: int, payload: bytes, sequence: int = 0, magic: bytes = b"VM\x01") -> bytes:
+    """A frame whose CRC is right, whatever it holds."""
+    head = magic + bytes([kind]) + sequence.to_bytes(4, "big") + len(payload).to_bytes(4, "big")
+    return head + binascii.crc32(head + payload).to_bytes(4, "big") + payload
+
+
+def refused(*pieces: bytes) -> str:
+    with pytest.raises(WireError) as caught:
+        decoded(*pieces)
+    return str(caught.value)
+
+
+def test_every_message_as_it_lies_on_the_wire() -> None:
+    encoder = Encoder()
+    for message, text in FRAMES:
+        assert encoder.encode(message) == bytes.fromhex(text), message
+    assert {*map(type, MESSAGES)} == {*TYPES.values()}
+    assert decoded(STREAM) == MESSAGES
+
+
+def test_a_page_takes_21_bytes_more_than_its_content() -> None:
+    data = frame(Page(5, False, b"\xaa" * 4096), 0)
+    assert data[:21].hex() == "564d0120000000000000100599791dc50000000500"
+    assert data[21:] == b"\xaa" * 4096
+    assert len(frame(Page(5, True), 0)) == 21
+
+
+def test_cut_anywhere_in_two() -> None:
+    for at in range(len(STREAM) + 1):
+        assert decoded(STREAM[:at], STREAM[at:]) == MESSAGES
+
+
+def test_byte_by_byte() -> None:
+    decoder = Decoder()
+    got = [message for byte in STREAM for message in decoder.feed(bytes([byte]))]
+    assert got == MESSAGES
+
+
+def test_ended_anywhere() -> None:
+    ends = {0}
+    for _, text in FRAMES:
+        ends.add(max(ends) + len(bytes.fromhex(text)))
+    for at in range(len(STREAM)):
+        if at in ends:
+            assert decoded(STREAM[:at]) == MESSAGES[: sorted(ends).index(at)]
+        else:
+            assert "into a frame" in refused(STREAM[:at])
+
+
+@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+def test_each_byte_damaged(flip: int) -> None:
+    for at in range(len(STREAM)):
+        damaged = bytearray(STREAM)
+        damaged[at] ^= flip
+        assert refused(bytes(damaged))
+
+
+def test_messages_before_the_damage_are_read() -> None:
+    first, second, third = (bytes.fromhex(text) for _, text in FRAMES[:3])
+    decoder = Decoder()
+    got: list[Message] = []
+    with pytest.raises(WireError, match=r"Ping: damaged on the way \(CRC\)"):
+        got.extend(decoder.feed(first + second[:-1] + b"\xff" + third))
+    assert got == [OpenReturnPath()]
+    # There is no telling where the next frame begins.
+    with pytest.raises(WireError, match="Ping: damaged"):
+        [*decoder.feed(third)]
+    with pytest.raises(WireError, match="Ping: damaged"):
+        decoder.finish()
+
+
+def test_frames_twice_left_out_or_exchanged() -> None:
+    frames = [bytes.fromhex(text) for _, text in FRAMES]
+    for n, (one, other) in enumerate(pairwise(frames)):
+        assert refused(b"".join(frames[: n + 1]) + one) == f"frame {n} again, after frame {n}"
+        missing = f"frame {n + 1} where {n} should be: some are missing"
+        assert refused(b"".join(frames[:n]) + other) == missing
+        assert refused(b"".join(frames[:n]) + other + one) == missing
+
+
+def test_the_sequence_begins_again_after_the_last() -> None:
+    encoder, decoder = Encoder(), Decoder()
+    encoder._sequence = decoder._sequence = 0xFFFF_FFFF
+    data = encoder.encode(Ping(1)) + encoder.encode(Ping(2))
+    assert data[4:8] == b"\xff\xff\xff\xff"
+    assert data[24:28] == b"\0\0\0\0"
+    assert [*decoder.feed(data)] == [Ping(1), Ping(2)]
+
+
+REFUSED: list[tuple[str, bytes, str]] = [
+    ("another protocol", b"GET / HTTP/1.1\r\n", r"no frame begins with b'GE'"),
+    ("its first byte", b"G", r"no frame begins with b'G'"),
+    ("the next version", raw(2, bytes(4), magic=b"VM\x02"), "speaks version 2 .* version 1"),
+    ("its first three bytes", b"VM\x02", "speaks version 2"),
+    ("an unknown type", b"VM\x01\x08", "no message has type 0x8"),
+    ("too long for its type", raw(2, bytes(5)), "Ping: 5 bytes do not fit"),
+    ("too short for its type", raw(2, bytes(3)), "Ping: 3 bytes do not fit"),
+    ("one byte for nothing", raw(1, b"x"), "OpenReturnPath: 1 bytes do not fit"),
+    ("4 GiB of page", b"VM\x01\x20" + bytes(4) + b"\xff" * 8, "Page: 4294967295 bytes do not fit"),
+    ("16 MiB and more of state", b"VM\x01\x21" + bytes(4) + b"\1\0\0\1" + bytes(4), "16777217"),
+    ("a zero page with content", raw(0x20, bytes(4) + b"\1x"), "1 bytes of content, zero=True"),
+    ("a page without content", raw(0x20, bytes(5)), "0 bytes of content, zero=False"),
+    ("half a page", raw(0x20, bytes(5 + 2048)), "2048 bytes of content"),
+    ("a flag of 2", raw(0x20, bytes(4) + b"\2"), "zero is 2, neither 0 nor 1"),
+    ("a page beyond all RAM", raw(0x20, b"\0\x80\0\0\1"), "no pages 8388608 to 8388608"),
+    ("half a range", raw(6, bytes(4)), "a range is cut off"),
+    ("an empty range", raw(6, bytes(8)), "Discard: no pages 0 to -1"),
+    ("a range that goes on beyond", raw(6, b"\0\x7f\xff\xff\0\0\0\2"), "8388607 to 8388608"),
+    ("257 ranges", raw(6, bytes(257 * 8)), "Discard: 2056 bytes do not fit"),
+    ("a request for nothing", raw(0x83, bytes(8)), "RequestPages: no pages"),
+    ("a request for 65", raw(0x83, bytes(7) + b"\x41"), "65 pages, at most 64"),
+    ("pages of 64 KiB", raw(3, b"\0\1\0\0\0\0\0\1\0"), "pages of 65536 bytes, here of 4096"),
+    ("a machine without RAM", raw(3, b"\0\0\x10\0\0\0\0\0\0"), "Advise: no pages"),
+    ("a bitmap of nothing", raw(0x85, bytes(5)), "ReceivedBitmap: no pages"),
+    ("a third role", raw(0x40, b"\3\1\0" + bytes(48)), "no role 3"),
+    ("a fourth purpose", raw(0x40, b"\1\4\0" + bytes(48)), "no purpose 4"),
+    ("a shape without end", raw(0x40, b"\1\1\0" + bytes(48 + 1025)), "Hello: 1076 bytes"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "reason"), REFUSED, ids=[row[0] for row in REFUSED])
+def test_refused(name: str, data: bytes, reason: str) -> None:
+    with pytest.raises(WireError, match=reason):
+        decoded(data)
+
+
+def test_a_length_is_refused_before_anything_is_kept_for_it() -> None:
+    decoder = Decoder()
+    with pytest.raises(WireError):
+        [*decoder.feed(b"VM\x01\x20" + bytes(4) + b"\xff" * 8 + bytes(1 << 16))]
+    assert not decoder._buffer
+    decoder = Decoder()
+    for _ in range(100):
+        assert not [*decoder.feed(b"")]
+    page = frame(Page(0, False, b"x" * 4096), 0)
+    for at in range(0, len(page) - 1, 7):
+        assert not [*decoder.feed(page[at : min(at + 7, len(page) - 1)])]
+    assert len(decoder._buffer) < len(page)
+
+
+UNSENDABLE: list[tuple[Callable[[], bytes], str]] = [
+    (lambda: frame(Ping(1 << 32), 0), "Ping: a number does not fit"),
+    (lambda: frame(Ping(-1), 0), "Ping: a number does not fit"),
+    (lambda: frame(Proof(b"short"), 0), "Proof: digest wants 32 bytes, not 5"),
+    (lambda: frame(State(bytes((16 << 20) + 1)), 0), "State: 16777217 bytes, at most 16777216"),
+    (lambda: frame(Discard(((0, 1),) * 257), 0), "Discard: 2056 bytes, at most 2048"),
+    (lambda: frame(Page(0, True, bytes(4096)), 0), "4096 bytes of content, zero=True"),
+    (lambda: frame(Page(-1, True), 0), "Page"),
+]
+
+
+@pytest.mark.parametrize(("make", "reason"), UNSENDABLE)
+def test_what_cannot_be_sent(make: Callable[[], bytes], reason: str) -> None:
+    with pytest.raises(WireError, match=reason):
+        make()
+
+
+def test_packages() -> None:
+    inside = [Listen(), State(b"all of it"), Run()]
+    assert unpack_frames(pack_frames(inside)) == inside
+    with pytest.raises(WireError, match="into a frame"):
+        unpack_frames(pack_frames(inside)[:-1])
+
+
+def test_a_message_in_a_log() -> None:
+    assert describe(Page(3, False, bytes(4096))) == {
+        "message": "Page",
+        "number": 3,
+        "zero": False,
+        "data": "4096 bytes",
+    }
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6))
+def test_any_bytes(pieces: list[bytes]) -> None:
+    try:
+        decoded(*pieces)
+    except WireError:
+        pass
+
+
+kinds = st.sampled_from([*TYPES])
+
+
+@given(st.lists(st.tuples(kinds, st.binary(max_size=80)), max_size=5), st.data())
+def test_any_payloads_in_whole_frames(rows: list[tuple[int, bytes]], data: st.DataObject) -> None:
+    """What is read can be written again, and is the same."""
+    stream = b"".join(raw(kind, payload, n) for n, (kind, payload) in enumerate(rows))
+    cut = data.draw(st.integers(0, len(stream)))
+    decoder, messages = Decoder(), []
+    try:
+        for piece in (stream[:cut], stream[cut:]):
+            for message in decoder.feed(piece):
+                messages.append(message)
+    except WireError:
+        pass
+    else:
+        assert len(messages) == len(rows)
+    assert stream.startswith(b"".join(frame(m, n) for n, m in enumerate(messages)))
