@@ -23,6 +23,7 @@ EXIT_BUDGET: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
 _SUFFIXES: Final = {"K": 10, "M": 20, "G": 30}
+_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +113,22 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="change one knob of the profile",
     )
+    run.add_argument(
+        "--apf",
+        metavar="MODE",
+        help="let the host take RAM behind the image away, and treat a missing page like this:"
+        " arm64-v4, arm64-v4-literal, irq-only, x86-rules, halt or sync",
+    )
+    run.add_argument(
+        "--latency",
+        type=_duration,
+        metavar="TIME",
+        default=50_000,
+        help="how long a missing page takes, such as 50us (virtual time; with --apf)",
+    )
+    run.add_argument(
+        "--resident", type=_number, metavar="PAGES", help="pages that may be there (with --apf)"
+    )
     run.add_argument("--instructions", type=_number, metavar="N", help="stop after N instructions")
     run.add_argument(
         "--until", metavar="REGEX", type=_regex, help="stop when a line of the console matches"
@@ -168,6 +185,14 @@ def _size(text: str) -> int:
     return _number(text[:-1] if shift else text) << shift
 
 
+def _duration(text: str) -> int:
+    """Return nanoseconds."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ns|us|ms|s)", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 50us or 1.5ms")
+    return round(float(found[1]) * _UNITS[found[2]])
+
+
 def _regex(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
@@ -205,7 +230,8 @@ def _sink(path: str | None, header: dict[str, Any]) -> Iterator[TraceSink]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from sdeiviz.machine import StopReason, VirtualMachine
+    from sdeiviz.machine import Paging, StopReason, VirtualMachine
+    from sdeiviz.machine.latency import Constant
     from sdeiviz.sdei import profile
 
     rules = profile(options.profile)
@@ -220,6 +246,10 @@ def _run(options: argparse.Namespace) -> int:
         "quantum": options.quantum,
         "gic": options.gic,
     }
+    paging = None
+    if options.apf:
+        paging = Paging(options.apf, Constant(options.latency), resident=options.resident)
+        header |= {name: getattr(options, name) for name in ("apf", "latency", "resident")}
     vm = VirtualMachine(
         options.image,
         profile=rules,
@@ -231,6 +261,7 @@ def _run(options: argparse.Namespace) -> int:
         gic=options.gic,
         dtb=options.dtb,
         bootargs=options.append,
+        paging=paging,
         trace=deque(maxlen=0),
     )
     header["sha256"] = vm.image.sha256

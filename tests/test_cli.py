@@ -241,3 +241,17 @@ def test_no_stdout_at_all() -> None:
     command = f"{sys.executable} -m sdeiviz run hello >&-"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_pages_can_be_taken_away(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    trace = tmp_path / "trace.jsonl"
+    arguments = ["run", "hello", "--apf", "sync", "--latency", "1.5us", "--resident", "16"]
+    assert main([*arguments, "--trace", str(trace)]) == 0
+    header = json.loads(trace.read_text().splitlines()[0])
+    assert (header["apf"], header["latency"], header["resident"]) == ("sync", 1500, 16)
+    assert main(["run", "hello", "--apf", "async"]) == 2
+    assert "no async page fault mode 'async'" in capfd.readouterr().err
+    assert main(["run", "hello", "--apf", "sync", "--latency", "50"]) == 2
+    assert "is not a time such as 50us" in capfd.readouterr().err
+    assert main(["run", "hello", "--apf", "sync", "--latency", "3601s"]) == 2
+    assert main(["run", "hello", "--apf", "sync", "--resident", "3"]) == 2

@@ -18,9 +18,17 @@ HERE = Path(__file__).resolve().parent
 SHARED = (HERE / "runtime.S", HERE / "link.ld")
 
 
+def sources(name: str) -> list[Path]:
+    """Return what a guest is built from: its file and the shared ones, or all of its directory."""
+    directory = HERE / name
+    if not directory.is_dir():
+        return [HERE / f"{name}.S", *SHARED]
+    return sorted(path for path in directory.iterdir() if path.suffix in (".S", ".c", ".ld"))
+
+
 def build(name: str, output: Path, toolchain: Toolchain) -> None:
     """Build one guest into the file ``output``."""
-    toolchain.compile([HERE / f"{name}.S", *SHARED], output)
+    toolchain.compile(sources(name), output)
 
 
 def main(arguments: list[str]) -> int:
@@ -32,9 +40,9 @@ def main(arguments: list[str]) -> int:
             print(f"the guests in the tree are built with {COMPILER}; give a directory instead")
             return 2
         directory = Path(arguments[0]) if arguments else HERE
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in GUESTS:
-            output = directory / f"{name}.elf"
+        for name, guest in GUESTS.items():
+            output = directory / guest.elf.relative_to(HERE)
+            output.parent.mkdir(parents=True, exist_ok=True)
             build(name, output, toolchain)
             print(f"{output.stat().st_size:6} bytes  {output.name}")
     except Error as error:

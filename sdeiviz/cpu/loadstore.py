@@ -5,6 +5,7 @@ register of pre- and post-indexed forms comes from the instruction: this core re
 they were plain, so the write-back is ours to do.
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from sdeiviz.abi import esr
@@ -29,6 +30,7 @@ class MemoryAccess(NamedTuple):
     """What the write-back adds."""
 
 
+@lru_cache(maxsize=1024)
 def decode_access(syndrome: int, word: int) -> MemoryAccess | None:
     """Return the access, or None where the syndrome does not describe it (ISV = 0)."""
     if not syndrome & esr.ISV:

@@ -1,18 +1,23 @@
 """A debugging session: the commands of a debugger over a recording."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from struct import unpack
 from typing import Any, Final
 
+from sdeiviz.abi.apf import BLOCK_SHARED
 from sdeiviz.abi.sdei import RoutingMode
+from sdeiviz.apf import VcpuApf
 from sdeiviz.debugger.listing import Listing
 from sdeiviz.debugger.recording import DEFAULT_LIMIT, Recording
 from sdeiviz.debugger.snapshot import (
     SYSTEM_REGISTERS,
+    ApfView,
     ContextView,
     HandlerView,
     Line,
+    PagesView,
     PeView,
     Registers,
     SlotView,
@@ -20,7 +25,7 @@ from sdeiviz.debugger.snapshot import (
 )
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image
-from sdeiviz.machine import Stop, StopReason, VirtualMachine
+from sdeiviz.machine import GuestMemoryError, Stop, StopReason, VirtualMachine
 from sdeiviz.machine.gic import Interrupt
 from sdeiviz.machine.scheduler import FOREVER
 from sdeiviz.machine.vcpu import Vcpu
@@ -374,6 +379,10 @@ class Session:
         """Write RAM. In the past, this begins another history."""
         self._act("write_memory", ipa, data)
 
+    def evict_page(self, gfn: int) -> None:
+        """Take a page away from the guest; see `VirtualMachine.evict_page`."""
+        self._act("evict_page", gfn)
+
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
         self._recording.act("send_console", text)
@@ -438,6 +447,10 @@ class Session:
             console=vm.console,
             stopped=vm.stopped.detail if vm.stopped else "",
             breakpoints=self.breakpoints,
+            accounts=tuple(vcpu.account.at(vm.time) for vcpu in vm.vcpus),
+            apf=tuple(_apf(vm, state) for state in vm.apf.vcpus) if vm.apf else (),
+            apf_mode=vm.apf.mode.name if vm.apf else "",
+            pages=_pages(vm),
             forked=self._recording.cuts > 0,
         )
 
@@ -471,6 +484,43 @@ def _handler(handler: EventHandler) -> HandlerView:
         interrupt=handler.interrupt,
         routed_to=handler.affinity if handler.routing_mode == RoutingMode.RM_PE else None,
         running_on=handler.running_on,
+    )
+
+
+def _apf(vm: VirtualMachine, state: VcpuApf) -> ApfView:
+    block: bytes | None = None
+    if state.enabled:
+        with suppress(GuestMemoryError):
+            block = vm.memory[state.block : state.block + BLOCK_SHARED]
+    reason, token = unpack("<2I", block) if block else (None, None)
+    return ApfView(
+        vcpu=state.number,
+        enabled=state.enabled,
+        control=state.control,
+        block=state.block,
+        reason=reason,
+        token=token,
+        not_present=state.not_present,
+        page_ready=state.page_ready,
+        halted=state.halted,
+        pending=tuple((work.gfn, work.token) for work in state.pending),
+        done=tuple((work.gfn, work.token) for work in state.done),
+        faults=state.counters.faults,
+        asynchronous=dict(state.counters.asynchronous),
+        synchronous=dict(state.counters.synchronous),
+    )
+
+
+def _pages(vm: VirtualMachine) -> PagesView | None:
+    pager = vm.pager
+    if pager is None:
+        return None
+    pages = pager.pageable
+    return PagesView(
+        first=pager.gfn(pages.start),
+        states=bytes(pager.states[pages.start : pages.stop]),
+        resident=pager.resident,
+        limit=pager.paging.resident,
     )
 
 

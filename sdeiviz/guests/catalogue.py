@@ -8,7 +8,10 @@ from sdeiviz.resources import resource
 
 @dataclass(frozen=True)
 class Guest:
-    """A bundled guest: its sources, and the ELF file built from them, lie side by side."""
+    """A bundled guest: its sources, and the ELF file built from them, lie side by side.
+
+    A guest of many files has a directory of its own.
+    """
 
     name: str
     summary: str
@@ -16,15 +19,19 @@ class Guest:
     profile: str
     """The profile whose rules it shows."""
 
+    story: str = ""
+    """The file to read first, where there are many."""
+
     @property
     def elf(self) -> Path:
         """The program."""
-        return resource("assets", "guests", f"{self.name}.elf")
+        directory = (self.name,) if self.story else ()
+        return resource("assets", "guests", *directory, f"{self.name}.elf")
 
     @property
     def source(self) -> Path:
-        """The file that its story is told in."""
-        return self.elf.with_suffix(".S")
+        """The file that its story is told in, or begins in."""
+        return self.elf.with_name(self.story or f"{self.name}.S")
 
 
 GUESTS: dict[str, Guest] = {
@@ -40,6 +47,7 @@ GUESTS: dict[str, Guest] = {
         Guest("counter", "computes in registers for 120 million instructions", "kvm-v7"),
         Guest("counter_memory", "computes in memory for 120 million instructions", "kvm-v7"),
         Guest("spin", "prints one line and loops for ever", "kvm-v7"),
+        Guest("kernel", "schedules threads that work while pages are missing", "kvm-v7", "main.c"),
     )
 }
 """Every bundled guest, in the order in which to meet them."""

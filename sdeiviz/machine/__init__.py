@@ -4,14 +4,20 @@ Read in this order: `vm` (the machine and its run loop), `vcpu` (a core's exits)
 answers a hypercall), then one file for each piece of hardware.
 """
 
-from sdeiviz.machine.memory import GuestMemory, GuestMemoryError
+from sdeiviz.machine.costs import Costs
+from sdeiviz.machine.memory import GuestMemory, GuestMemoryError, PageAbsent
+from sdeiviz.machine.paging import PageState, Paging
 from sdeiviz.machine.state import VmState
 from sdeiviz.machine.vcpu import Vcpu
 from sdeiviz.machine.vm import Stop, StopReason, VirtualMachine
 
 __all__ = [
+    "Costs",
     "GuestMemory",
     "GuestMemoryError",
+    "PageAbsent",
+    "PageState",
+    "Paging",
     "Stop",
     "StopReason",
     "Vcpu",

@@ -1,14 +1,14 @@
 """Where a vCPU's time goes: every nanosecond of virtual time belongs to exactly one account.
 
-====================  =============================================================================
-``run``               it executed instructions of the guest
-``overhead``          the host worked for it: exits, faults, injections (see `sdeiviz.machine.costs`)
-``blocked``           the host let it wait for a page
-``halted``            it waited for a page, and could have been used by an interrupt
-``idle``              the guest had nothing to do: WFI
-``ready``             it was another vCPU's turn
-``off``               PSCI has it switched off
-====================  =============================================================================
+============  ====================================================================================
+``run``       it executed instructions of the guest
+``overhead``  the host worked for it: exits, faults, injections (see `sdeiviz.machine.costs`)
+``blocked``   the host let it wait for a page
+``halted``    it waited for a page, and could have been used by an interrupt
+``idle``      the guest had nothing to do: WFI
+``ready``     it was another vCPU's turn
+``off``       PSCI has it switched off
+============  ====================================================================================
 """
 
 from enum import StrEnum
@@ -50,10 +50,10 @@ class Account:
         self._since = time
         self.activity = activity
 
-    def charge(self, nanoseconds: int, time: int) -> None:
-        """Book so much overhead, beginning now, between two parts of what it does."""
+    def charge(self, activity: Activity, nanoseconds: int, time: int) -> None:
+        """Book so much of something else, beginning now, between two parts of what it does."""
         self.change(self.activity, time)
-        self._spent[Activity.OVERHEAD] += nanoseconds
+        self._spent[activity] += nanoseconds
         self._since += nanoseconds
 
     def at(self, time: int) -> dict[str, int]:

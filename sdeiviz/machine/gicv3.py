@@ -102,6 +102,8 @@ SYSTEM_REGISTERS: Final[dict[Encoding, str]] = {
     (3, 0, 12, 12, 7): "IGRPEN1",
 }
 """ICC_<name>_EL1 (12.2). With 32 levels of priority AP0R1-3 and AP1R1-3 do not exist."""
+SGI_REGISTERS: Final = ((3, 0, 12, 11, 5), (3, 0, 12, 11, 6), (3, 0, 12, 11, 7))
+"""Those that send an SGI."""
 
 
 class Gic3(Gic):

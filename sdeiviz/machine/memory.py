@@ -11,6 +11,8 @@ PAGE: Final = 4096
 PAGE_SHIFT: Final = 12
 ZERO_PAGE: Final = bytes(PAGE)
 _CHUNK: Final = 1 << 20
+_NOT_HERE: Final = (1, 2)
+"""PageState.ABSENT and FETCHING."""
 RAM_BASE: Final = 0x4000_0000
 """Where QEMU's `virt` has its RAM."""
 DEFAULT_SIZE: Final = 128 << 20
@@ -19,6 +21,10 @@ MAX_SIZE: Final = 32 << 30
 
 class GuestMemoryError(Error):
     """An access outside guest RAM, or a size of RAM that cannot be."""
+
+
+class PageAbsent(GuestMemoryError):
+    """An access from the host to a page whose content is elsewhere."""
 
 
 class GuestMemory:
@@ -49,6 +55,8 @@ class GuestMemory:
         self.view = memoryview(self.buffer)
         self.on_write: Callable[[int, int], None] = lambda offset, size: None
         """Told of every write from the host: offset into RAM and length."""
+        self.states: bytearray | None = None
+        """A `sdeiviz.machine.paging.PageState` for each page, where the host takes pages away."""
 
     def _range(self, key: object) -> tuple[int, int]:
         if not isinstance(key, slice) or key.step not in (None, 1):
@@ -59,7 +67,19 @@ class GuestMemory:
                 f"no RAM at {_address(start)}-{_address(stop)}: "
                 f"it is {self.base:#x}-{self.base + self.size:#x}"
             )
-        return start - self.base, stop - self.base
+        start, stop = start - self.base, stop - self.base
+        if self.states is not None and start < stop:
+            self._require_present(start >> PAGE_SHIFT, (stop - 1 >> PAGE_SHIFT) + 1)
+        return start, stop
+
+    def _require_present(self, first: int, end: int) -> None:
+        assert self.states is not None
+        for page, state in enumerate(self.states[first:end], first):
+            if state in _NOT_HERE:
+                raise PageAbsent(
+                    f"the page at {self.base + (page << PAGE_SHIFT):#x} is absent: its content is"
+                    " not in the host's memory now"
+                )
 
     def __getitem__(self, key: slice) -> bytes:
         start, stop = self._range(key)

@@ -63,7 +63,8 @@ class Scheduler:
             vcpu = self._next()
             if vcpu is not None:
                 # A timer's interrupt may be an event: the host's timer made the guest exit.
-                enters = vcpu.waiting or (vcpu.sdei.requested and vm.profile.kick_on_raise)
+                enters = vcpu.waiting or vcpu.stalled or vcpu.must_enter
+                enters |= vcpu.sdei.requested and vm.profile.kick_on_raise
                 if vcpu is not self.current or vm.index >= self._turn_end:
                     self._begin_turn(vcpu)
                     enters = True
@@ -73,10 +74,12 @@ class Scheduler:
                 elif vcpu.core.irq_is_due:
                     vcpu.interrupt()
                 return
+            if vm.is_pausing:
+                return
             if vm.deadline is None:
                 vm.halt()
                 return
-            vm.idle += vm.deadline - vm.time
+            vm.skipped += vm.deadline - vm.time
 
     def _next(self) -> "Vcpu | None":
         """Return who runs next: the current vCPU until its turn ends, then the one after it."""
@@ -87,10 +90,17 @@ class Scheduler:
         order = (*vm.vcpus[first:], *vm.vcpus[:first])
         return next((vcpu for vcpu in order if vcpu.runnable), None)
 
+    def end_turn(self) -> None:
+        """Let the others go first, from the next exit on."""
+        self._turn_end = self._vm.index
+        self.current.core.stop()
+
     def _begin_turn(self, vcpu: "Vcpu") -> None:
-        index = self._vm.index
+        index, before = self._vm.index, self.current
         self.select(vcpu)
         self._vm.index = index
+        before.change_activity()
+        vcpu.change_activity()
         self._turn_end = self._end_of_turn(index)
         vcpu.core.switch_in()
 

@@ -61,6 +61,8 @@ class FirmwareFilter:
             return number in _PSCI_NUMBERS or (
                 number in _TRNG_NUMBERS and bool(self.std_bitmap & STD_TRNG)
             )
+        if smccc.owner(function) == Owner.VENDOR_HYPERVISOR:
+            return True
         return function in (smccc.VERSION, smccc.ARCH_FEATURES) or function in psci.PSCI_0_1
 
 
@@ -81,6 +83,11 @@ class Hypercalls:
         }
         self.routes: dict[int, Handler] = {}
         """Function identifier to handler, as far as the filter allows."""
+        self._route()
+
+    def add(self, handlers: "dict[int, Handler]") -> None:
+        """Answer more functions."""
+        self._handlers |= handlers
         self._route()
 
     def _route(self) -> None:

@@ -56,6 +56,8 @@ class Stage2:
             words[_ENTRIES + n] = level3_base + PAGE * n | _TABLE
         self._entries = words[_ENTRIES * (1 + level2) :]
         self._map_all(_READ | _WRITE)
+        self._unmapped: set[int] = set()
+        self._read_only: set[int] = set()
         self.dirty: set[int] | None = None
         """Pages written since `protect`, by number in RAM; None while nobody asks."""
 
@@ -77,10 +79,32 @@ class Stage2:
         """
         if self.dirty is None:
             self._map_all(_READ)
+            for n in self._unmapped:
+                self._entries[n] = 0
         else:
             for n in self.dirty:
                 self._entries[n] &= ~_WRITE
         self.dirty = set()
+
+    def map_page(self, page: int, *, writable: bool) -> None:
+        """Map a page by its number in RAM; where writes are being logged, the first one exits.
+
+        Without `writable`, every write exits. Where a right is taken away, the caller flushes the
+        cores' TLBs.
+        """
+        self._unmapped.discard(page)
+        (self._read_only.discard if writable else self._read_only.add)(page)
+        may_write = writable and (self.dirty is None or page in self.dirty)
+        address = self._memory.base + (page << PAGE_SHIFT)
+        self._entries[page] = address | _PAGE | _READ | (_WRITE if may_write else 0)
+
+    def unmap_page(self, page: int) -> None:
+        """Let every access to a page exit; the caller flushes the cores' TLBs."""
+        self._unmapped.add(page)
+        self._entries[page] = 0
+
+    def _may_be_written(self, page: int) -> bool:
+        return page not in self._unmapped and page not in self._read_only
 
     def written(self, ipa: int) -> bool:
         """Note a write that a protected page refused, and let it pass from now on.
@@ -89,6 +113,8 @@ class Stage2:
         """
         page = (ipa - self._memory.base) >> PAGE_SHIFT
         if self.dirty is None or not 0 <= page < self._pages or self._entries[page] & _WRITE:
+            return False
+        if not self._may_be_written(page):
             return False
         self._entries[page] |= _WRITE
         self.dirty.add(page)
@@ -103,5 +129,6 @@ class Stage2:
         """Put pages into the log as if they had been written."""
         if self.dirty is not None:
             for page in pages:
-                self._entries[page] |= _WRITE
+                if self._may_be_written(page):
+                    self._entries[page] |= _WRITE
                 self.dirty.add(page)

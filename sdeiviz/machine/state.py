@@ -24,13 +24,15 @@ class VmState:
     scheduler: dict[str, Any]
     gic: dict[str, Any]
     one_shot: dict[str, Any]
-    idle: int
+    skipped: int
     deadline: int | None
     uart: dict[str, Any]
     sdei: dict[str, Any]
     has_run: bool
     std_bitmap: int
     stopped: Any
+    paging: dict[str, Any] | None
+    apf: list[dict[str, Any]]
     pages: dict[int, bytes]
 
 
@@ -41,6 +43,7 @@ def shape(vm: "VirtualMachine") -> dict[str, Any]:
         "GIC": type(vm.gic).__name__,
         "profile": vm.profile.name,
         "RAM": f"{vm.memory.size:#x} bytes",
+        "async page fault": vm.apf.mode.name if vm.apf else "none",
     }
 
 
@@ -64,13 +67,15 @@ def save(vm: "VirtualMachine", pages: Iterable[int] | None = None) -> VmState:
         scheduler=vm.scheduler.save(),
         gic=vm.gic.save(),
         one_shot=vm.one_shot.save(),
-        idle=vm.idle,
+        skipped=vm.skipped,
         deadline=vm.deadline,
         uart=vm.uart.save(),
         sdei=vm.dispatcher.save(),
         has_run=vm.hypercalls.filter.has_run,
         std_bitmap=vm.hypercalls.filter.std_bitmap,
         stopped=vm.stopped,
+        paging=vm.pager.save() if vm.pager else None,
+        apf=vm.apf.save() if vm.apf else [],
         pages={n: memory.page(n) for n in pages},
     )
 
@@ -93,6 +98,10 @@ def load(vm: "VirtualMachine", state: VmState) -> None:
     vm.index = state.index
     vm.gic.load(state.gic)
     vm.one_shot.load(state.one_shot)
-    vm.idle, vm.deadline = state.idle, state.deadline
+    vm.skipped = state.skipped
+    if vm.pager and vm.apf and state.paging:
+        vm.pager.load(state.paging)
+        vm.apf.load(state.apf)
+    vm.deadline = state.deadline
     for vcpu in vm.vcpus:
         vcpu.core.irq = vm.gic.irq(vcpu.number)

@@ -18,8 +18,9 @@ from sdeiviz.cpu.registers import (
     PMUSERENR_EL0,
     cp,
 )
+from sdeiviz.machine.accounts import Account, Activity
 from sdeiviz.machine.bus import Region
-from sdeiviz.machine.gicv3 import Gic3
+from sdeiviz.machine.gicv3 import SGI_REGISTERS, Gic3
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei import registers
@@ -33,7 +34,10 @@ from sdeiviz.trace import (
     HypercallResult,
     InterruptTaken,
     PowerChanged,
+    ProbeHit,
     Record,
+    VcpuBlocked,
+    VcpuUnblocked,
     WaitForInterrupt,
 )
 
@@ -71,6 +75,10 @@ class Vcpu:
         """Whether PSCI has it switched on."""
         self.waiting = False
         """It executed WFI or CPU_SUSPEND, and nothing has ended that yet."""
+        self.must_enter = False
+        """Something waits for its next entry: `enter` is to be called before the guest goes on."""
+        self._stall: Activity | None = None
+        self.account = Account()
         self._resume: tuple[int, int] | None = None
         self.core = Core(
             vm.physical_memory(), vm.stage2.root, self.mpidr, self, clock, traps=vm.traps
@@ -161,13 +169,17 @@ class Vcpu:
         vm, sdei, number = self.vm, self.sdei, self.number
         index, pc, x = core.index_word, core.pc_word, core.x
         w0, x0_to_x5 = x[:1].cast("B").cast("I"), x[:6]
+        paging = vm.paging
+        cost = paging.costs.exit if paging else 0
         self._answer = answer = _answer_writer(x, only_x0=vm.profile.preserve_x1_to_x3)
         routes = vm.hypercalls.routes
 
         def hypercall() -> None:
             try:
+                if cost:
+                    vm.spend(self, cost)
                 now, emit = index[0], self.emit
-                emit(("HVC", now, now + vm.idle, number, pc[0], x0_to_x5.tobytes()))
+                emit(("HVC", now, now + vm.skipped, number, pc[0], x0_to_x5.tobytes()))
                 try:
                     handler = routes[w0[0]]
                 except KeyError:
@@ -179,7 +191,9 @@ class Vcpu:
                         result &= MASK64
                     answer(result, 0, 0, 0)
                     emit(("answer", result))
-                if sdei.requested:
+                if paging and self.on and not self.waiting:
+                    self.enter()
+                elif sdei.requested:
                     self._deliver()
             except HostHang as hang:
                 vm.stop_for_defect(self, str(hang))
@@ -191,8 +205,12 @@ class Vcpu:
     def enter(self) -> None:
         """Before the guest goes on: answer KVM_REQ_SDEI, as KVM does (patch 12), and take an IRQ.
 
-        An event beats an interrupt (DEN0054C 4.3): its handler runs with IRQs masked.
+        An event beats an interrupt (DEN0054C 4.3): its handler runs with IRQs masked. Before both,
+        pages that have arrived are told: one may take its page-not-present back.
         """
+        self.must_enter = False
+        if self.vm.apf:
+            self.vm.apf.enter(self.number)
         if self.sdei.requested:
             self.emit((AT, self.core.index, self.vm.time))
             try:
@@ -203,8 +221,10 @@ class Vcpu:
             self.interrupt()
 
     def _deliver(self) -> None:
-        while self.sdei.requested and not self.waiting and not self.vm.leaving:
-            self.vm.dispatcher.deliver_event(self)
+        vm, sdei = self.vm, self.sdei
+        while sdei.requested and not self.waiting and not vm.leaving:
+            if vm.dispatcher.deliver_event(self) and vm.apf:
+                vm.apf.event_delivered(self.number, sdei.contexts[-1].event)
 
     def interrupt(self) -> None:
         """Take an IRQ."""
@@ -215,6 +235,8 @@ class Vcpu:
     def trap(self, syndrome: int) -> None:
         """WFI, SMC, or a system register that is ours."""
         kind = esr.exception_class(syndrome)
+        if self.vm.paging and kind in (esr.Class.WFX, esr.Class.SMC):
+            self.vm.spend(self, self.vm.paging.costs.exit)
         if kind == esr.Class.WFX:
             self.core.retire()
             self.vm.emit(self, WaitForInterrupt, self.core.pc - 4)
@@ -233,36 +255,82 @@ class Vcpu:
         if self.runnable:
             self.wake()
         else:
+            self.change_activity()
             self.core.stop()
 
     @property
     def runnable(self) -> bool:
         """Whether it is on and has something to do. A masked interrupt ends a wait too."""
-        if not self.on or not self.waiting:
-            return self.on
-        return self.core.irq or (self.sdei.requested and self.vm.profile.kick_on_raise)
+        if not self.on or self._stall is Activity.BLOCKED:
+            return False
+        if not self.waiting and not self._stall:
+            return True
+        interrupted = self.core.irq if self.waiting else self.core.irq_is_due
+        requested = self.sdei.requested and self.vm.profile.kick_on_raise
+        return interrupted or requested or self.must_enter
 
     def wake(self) -> None:
         """End a wait."""
         self.waiting = False
+        if self._stall:
+            self.unstall()
+        self.change_activity()
         if self._resume:
             (entry, x0), self._resume = self._resume, None
             self.reset(entry, x0)
             self.vm.stamp()
             self.vm.dispatcher.set_mask(self, True)  # its events stay registered (DEN0054C 6.5)
 
+    # -- waiting for a page
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the host lets it wait for a page."""
+        return self._stall is not None
+
+    def stall(self, how: Activity, gfn: int) -> None:
+        """Wait for a page: BLOCKED until `unstall`, or HALTED, which an interrupt ends too."""
+        self._stall = how
+        self.vm.emit(self, VcpuBlocked, gfn, how is Activity.HALTED)
+        self.change_activity()
+        self.core.stop()
+
+    def unstall(self) -> None:
+        """Go on: the page is there, or there is something else to do."""
+        self._stall, self.must_enter = None, True
+        self.vm.emit(self, VcpuUnblocked)
+        self.change_activity()
+
+    def change_activity(self) -> None:
+        """Book what comes under what the vCPU does now."""
+        if not self.on:
+            activity = Activity.OFF
+        elif self._stall:
+            activity = self._stall
+        elif self.waiting:
+            activity = Activity.IDLE
+        else:
+            activity = Activity.RUN if self is self.vm.current else Activity.READY
+        self.account.change(activity, self.vm.time)
+
     def power_on(self, entry: int, x0: int) -> None:
         """PSCI CPU_ON: start at an entry as after a reset."""
         self.on, self.waiting = True, False
+        self.change_activity()
         self.vm.emit(self, PowerChanged, True, entry)
         self.reset(entry, x0)
         self.vm.dispatcher.reset_vcpu(self)
+        if self.vm.apf:
+            self.vm.apf.reset(self.number)
 
     def power_off(self) -> None:
         """PSCI CPU_OFF. Handlers that run are completed first (DEN0054C 6.5)."""
         self.vm.emit(self, PowerChanged, False, 0)
         self.vm.dispatcher.complete_all(self, "CPU_OFF")
+        if self.vm.apf:
+            self.vm.apf.reset(self.number)
         self.on = False
+        self.change_activity()
         self.core.stop()
 
     def _secure_call(self) -> None:
@@ -335,10 +403,17 @@ class Vcpu:
         self.vm.timer_changed(self)
         return 0
 
+    def probe(self, name: str) -> None:
+        """The guest came to one of its own functions that are there to be watched."""
+        self.vm.emit(self, ProbeHit, name, tuple(self.x[:4]))
+
     def stage2_abort(self, syndrome: int, address: int, ipa: int) -> None:
         """An address that stage 2 does not map, or a page whose first write is being logged."""
         vm = self.vm
-        if vm.memory.contains(ipa) and vm.stage2.written(ipa):
+        # A write that is being logged is no exit of the guest's: it takes no time.
+        if vm.memory.contains(ipa) and (
+            (vm.pager and vm.pager.fault(self, ipa, syndrome)) or vm.stage2.written(ipa)
+        ):
             return
         region = vm.bus.find(ipa)
         if syndrome & esr.S1PTW:
@@ -368,6 +443,8 @@ class Vcpu:
         if access.size not in region.widths:
             *bits, last = (str(8 * width) for width in region.widths)
             return f"the {region.name} takes accesses of {', '.join(bits)} and {last} bits"
+        if self.vm.paging and region.exits:
+            self.vm.spend(self, self.vm.paging.costs.exit)
         self.core.retire()
         mask = (1 << 8 * access.size) - 1
         if access.write:
@@ -446,6 +523,8 @@ class Vcpu:
                 self.x[register] = value
         elif not gic.write_system(self.number, encoding, self._register(register)):
             return False
+        elif self.vm.paging and encoding in SGI_REGISTERS:
+            self.vm.spend(self, self.vm.paging.costs.exit)  # KVM sends it, not the hardware
         self.core.pc = pc + 4
         return True
 
@@ -511,6 +590,9 @@ class Vcpu:
             "pmu": self.pmu.save(),
             "last_exception": self._last_exception,
             "power": (self.on, self.waiting, self._resume),
+            "stall": self._stall.value if self._stall else None,
+            "must_enter": self.must_enter,
+            "account": self.account.save(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -522,6 +604,9 @@ class Vcpu:
         self.core.allow_el0_pmu(self.pmu.user_enable)
         self._last_exception = tuple(state["last_exception"])
         self.on, self.waiting, self._resume = state["power"]
+        self._stall = Activity(state["stall"]) if state["stall"] else None
+        self.must_enter = state["must_enter"]
+        self.account.load(state["account"])
 
 
 def _answer_writer(x: "memoryview[int]", *, only_x0: bool) -> Callable[[int, int, int, int], None]:

@@ -23,18 +23,22 @@ from sdeiviz.abi import esr, pstate
 from sdeiviz.abi.kvm import CAP_ARM_SDEI
 from sdeiviz.abi.sdei import AFFINITY, is_ppi
 from sdeiviz.abi.smccc import MASK64
+from sdeiviz.apf import AsyncPageFault
 from sdeiviz.cpu import CoreError, End
 from sdeiviz.cpu.registers import HCR_TID3, HCR_TPU, HCR_TTLB
 from sdeiviz.errors import Error
 from sdeiviz.guests import Image, load
+from sdeiviz.machine import apf
 from sdeiviz.machine import state as vm_state
+from sdeiviz.machine.accounts import Activity
 from sdeiviz.machine.bus import Bus, connect
 from sdeiviz.machine.devicetree import Platform, device_tree
 from sdeiviz.machine.gicv2 import MOST_PES, Gic2
 from sdeiviz.machine.gicv3 import Gic3
 from sdeiviz.machine.interrupts import OwnedInterrupts
-from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
+from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE, PAGE_SHIFT, RAM_BASE, GuestMemory
 from sdeiviz.machine.oneshot import OneShotTimer
+from sdeiviz.machine.paging import Pager, Paging, pageable
 from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM, Scheduler
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
@@ -57,7 +61,11 @@ from sdeiviz.trace import (
 
 _PSTATE: Final = pstate.NZCV | pstate.DAIF | pstate.MODE
 _MODES: Final = (pstate.EL0T, pstate.EL1T, pstate.EL1H)
+PROBE: Final = "probe_"
+"""How the names of a guest's functions begin that are there to be watched."""
 SLICE_SECONDS: Final = 0.03
+_SHORT_RUN: Final = 20_000
+"""Instructions that need no watchdog."""
 _GICS: Final = {2: MOST_PES, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
@@ -87,6 +95,10 @@ class StopReason(StrEnum):
     """The same exception at the same PC, without end."""
     UNSUPPORTED = "unsupported"
     """The guest does what this core cannot: AArch32 code at EL0."""
+    PAGE = "page"
+    """Every vCPU waits for a page that only the host can place."""
+    THRASHING = "thrashing"
+    """Pages drive each other out before an instruction has all that it needs."""
     DEFECT = "defect"
     """The posted code would hang the host here (profile kvm-v7-literal)."""
 
@@ -140,6 +152,9 @@ class VirtualMachine:
         Instructions of a vCPU's turn, where there are several.
     clock
         "native", "python" or None for the best there is.
+    paging
+        How the host treats the guest's memory, None: all of it is always there, and async page
+        fault is not offered.
     trace
         Where events go; a new `Trace` by default.
 
@@ -169,6 +184,7 @@ class VirtualMachine:
         bootargs: str | None = None,
         quantum: int = DEFAULT_QUANTUM,
         clock: str | None = None,
+        paging: Paging | None = None,
         trace: TraceSink | None = None,
     ) -> None:
         if gic not in _GICS:
@@ -188,8 +204,14 @@ class VirtualMachine:
         self.gic: Gic2 | Gic3 = Gic2(vcpus) if gic == 2 else Gic3(vcpus, affinities)
         self.one_shot = OneShotTimer()
         self.bus = Bus()
-        self.idle = 0
-        """Nanoseconds of virtual time skipped because every vCPU waited."""
+        self.skipped = 0
+        """Nanoseconds of virtual time in which nobody executed an instruction: all vCPUs waited,
+        or the host worked."""
+        self.paging = paging
+        self.pager: Pager | None = None
+        self.apf: AsyncPageFault | None = None
+        self.alarm: int | None = None
+        """Virtual time at which to stop once."""
         self.deadline: int | None = None
         """Virtual time at which a timer is due next."""
         self.traps = _SEVERAL_VCPUS * (vcpus > 1) | _GIC3 * (gic == 3)
@@ -223,9 +245,33 @@ class VirtualMachine:
         self._passing: tuple[StopReason, str] | None = None
         self._stop_requested = False
         self._reset_requested = False
+        if paging:
+            self._start_paging(paging)
         self.memory.on_write = self._written_by_host
         self._load_image()
+        self._watch_probes()
         self._start()
+
+    def _start_paging(self, paging: Paging) -> None:
+        used = [(s.address, s.memory_size) for s in self.image.segments]
+        used.append((self.dtb, len(self.device_tree) if self.dtb else 0))
+        self.apf = apf.connect(self, paging.mode, paging.event, paging.irq)
+        self.pager = Pager(self, paging, pageable(self.memory, used), self.apf)
+        self.dispatcher.on_withdrawn = lambda vcpu, event: self._withdrawn(vcpu.number, event)
+        self.hypercalls.add(apf.hypercalls(self.apf))
+
+    def _withdrawn(self, vcpu: int, event: int) -> None:
+        if self.apf:
+            self.apf.event_withdrawn(vcpu, event)
+
+    def _watch_probes(self) -> None:
+        """Record whenever the guest comes to one of its own functions that are there for it."""
+        symbols = self.image.symbols
+        probes = {symbols.address_of(s): s for s in symbols.names if s.startswith(PROBE)}
+        for vcpu in self.vcpus:
+            vcpu.core.probes = {
+                a: n.removeprefix(PROBE) for a, n in probes.items() if a is not None
+            }
 
     def _owned_pending(self, intid: int, pe: int) -> None:
         self.stamp()
@@ -272,7 +318,12 @@ class VirtualMachine:
     @property
     def time(self) -> int:
         """Virtual time in nanoseconds: one for each instruction, and what was skipped."""
-        return self.index_word[0] + self.idle
+        return self.index_word[0] + self.skipped
+
+    @property
+    def is_late(self) -> bool:
+        """Whether something is due that has not been done: the guest must not go on before."""
+        return self.deadline is not None and self.time >= self.deadline
 
     @property
     def current(self) -> Vcpu:
@@ -287,6 +338,11 @@ class VirtualMachine:
     def physical_memory(self) -> list[tuple[int, Any]]:
         """Return (address, buffer) of RAM and of the hypervisor's own memory."""
         return [(self.memory.base, self.memory.buffer), (TABLES_BASE, self.stage2.tables)]
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the run ends here, and the guest can go on in another."""
+        return self._passing is not None
 
     @property
     def leaving(self) -> bool:
@@ -314,6 +370,10 @@ class VirtualMachine:
         """Add an event to the trace."""
         self.trace.extend((AT, self.index, self.time, event.__name__, vcpu.number, *fields))
 
+    def note(self, event: str, vcpu: int, *fields: Any) -> None:
+        """Add an event to the trace by its name."""
+        self.trace.extend((AT, self.index, self.time, event, vcpu, *fields))
+
     def stamp(self) -> None:
         """Date what the dispatcher adds to the trace next."""
         self.trace.extend((AT, self.index, self.time))
@@ -338,6 +398,20 @@ class VirtualMachine:
             raise KeyboardInterrupt
         return stop
 
+    def run_until(self, time: int) -> Stop:
+        """Run until a virtual time in nanoseconds, or until something stops the machine before.
+
+        It stops before the first instruction at or after that time: what the host does in one go
+        may end later.
+        """
+        self.alarm = time
+        self.timers_changed()
+        try:
+            return self.run()
+        finally:
+            self.alarm = None
+            self.timers_changed()
+
     def run_to(self, index: int) -> Stop:
         """Run until exactly that index, or until something stops the machine before."""
         while (stop := self.run_slice(index)) is None:
@@ -346,16 +420,19 @@ class VirtualMachine:
 
     def run_slice(self, index: int) -> Stop | None:
         """Run towards an index for some 30 ms of host time; None while there is more to do."""
-        left = SLICE_SECONDS
-        end = perf_counter() + left
-        while left > 0:
-            stop = self._run_turn(index, left)
-            if stop or self.index >= index:
-                return stop
-            left = end - perf_counter()
-        return None
+        if index - self.index <= _SHORT_RUN:
+            return self._run_turns(index)
+        with _watchdog(self._interrupt):
+            return self._run_turns(index)
 
-    def _run_turn(self, index: int, seconds: float) -> Stop | None:
+    def _run_turns(self, index: int) -> Stop | None:
+        end = perf_counter() + SLICE_SECONDS
+        while True:
+            stop = self._run_turn(index)
+            if stop or self.index >= index or perf_counter() >= end:
+                return stop
+
+    def _run_turn(self, index: int) -> Stop | None:
         """Run the vCPU whose turn it is until something else is due."""
         if self.stopped:
             return self.stopped
@@ -364,10 +441,16 @@ class VirtualMachine:
             return Stop(StopReason.INTERRUPTED, "stopped from outside", self.index)
         if self.index >= index:
             return Stop(StopReason.BUDGET, f"{self.index} instructions executed", self.index)
+        if not self.current.runnable:  # it was left while all waited: an alarm rang
+            self.scheduler.settle()
+            if self._passing:
+                return self._pass()
+            if self.stopped:
+                return self.stopped
         core = self.current.core
         self.hypercalls.filter.has_run = True
         try:
-            end = core.run(self.scheduler.limit(index), seconds)
+            end = core.run(self.scheduler.limit(index))
         except CoreError as error:
             self._stop(self.current, StopReason.UNSUPPORTED, str(error))
             return self.stopped
@@ -375,12 +458,15 @@ class VirtualMachine:
             self._reset()
         self.scheduler.settle()
         if self._passing:
-            reason, detail = self._passing
-            self._passing = None
-            return Stop(reason, detail, self.index)
+            return self._pass()
         if end is End.BREAKPOINT:
             return Stop(StopReason.BREAKPOINT, f"breakpoint at {core.pc:#x}", self.index)
         return None
+
+    def _pass(self) -> Stop:
+        assert self._passing
+        (reason, detail), self._passing = self._passing, None
+        return Stop(reason, detail, self.index)
 
     def pause(self, reason: StopReason, detail: str) -> None:
         """Stop after the exit being handled, so that the machine can go on."""
@@ -390,6 +476,10 @@ class VirtualMachine:
     def request_stop(self) -> None:
         """Make a running machine stop soon, between two instructions; from any thread."""
         self._stop_requested = True
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Let whichever core runs come back soon."""
         for vcpu in self.vcpus:
             vcpu.core.interrupt()
 
@@ -428,12 +518,23 @@ class VirtualMachine:
 
     def halt(self) -> None:
         """Everybody waits or is off, and no timer is running that could end it."""
+        if any(vcpu.stalled for vcpu in self.vcpus):
+            self._stop(self.current, StopReason.PAGE, "every vCPU waits for a page")
+            return
         detail = "WFI: no event is deliverable, and nothing but the host can raise one"
         if any(vcpu.on and vcpu.sdei.requested for vcpu in self.vcpus):
             detail = "WFI: an event is deliverable, but injection does not wake a halted vCPU (D8)"
         if not any(vcpu.on for vcpu in self.vcpus):
             detail = "every vCPU is switched off"
         self._stop(self.current, StopReason.WFI, detail)
+
+    def stop_thrashing(self, vcpu: Vcpu) -> None:
+        """No instruction completes any more."""
+        self._stop(
+            vcpu,
+            StopReason.THRASHING,
+            f"an instruction at {vcpu.pc:#x} never has all its pages: too few may be resident",
+        )
 
     def stop_for_defect(self, vcpu: Vcpu, detail: str) -> None:
         """The dispatcher met a defect that would hang the host."""
@@ -474,8 +575,13 @@ class VirtualMachine:
             self.uart.end_line()
         self.emit(vcpu, SystemReset)
         self._clear_memory()
-        self._load_image()
         self.gic.reset()
+        if self.pager and self.apf:
+            for vcpu in self.vcpus:
+                self.apf.reset(vcpu.number)
+            self.pager.reset()
+            self.flush_tlbs()
+        self._load_image()
         self.one_shot.reset()
         self.uart.reset()
         for vcpu in self.vcpus:
@@ -488,7 +594,8 @@ class VirtualMachine:
     def _start(self) -> None:
         """Let vCPU 0 begin at the image's entry, and all others be off."""
         for vcpu in self.vcpus:
-            vcpu.on, vcpu.waiting = vcpu.number == 0, False
+            vcpu.on = vcpu.number == 0
+            vcpu.wake()
             vcpu.reset(self.image.entry, self.dtb)
 
     # -- time
@@ -504,6 +611,11 @@ class VirtualMachine:
 
     def expire(self) -> None:
         """Raise the interrupts of the timers that are due."""
+        if self.alarm is not None and self.time >= self.alarm:
+            self._passing = (StopReason.BUDGET, f"{self.time} ns of virtual time")
+            self.alarm = None
+        if self.pager:
+            self.pager.expire(self.time)
         self.one_shot.expire(self.time)
         for vcpu in self.vcpus:
             self._drive_timer(vcpu)
@@ -512,8 +624,18 @@ class VirtualMachine:
     def timers_changed(self) -> None:
         """Find the next deadline, and let nobody run past it."""
         deadlines = [vcpu.timer.deadline(self.time) for vcpu in self.vcpus]
-        deadlines.append(self.one_shot.deadline)
+        deadlines += self.one_shot.deadline, self.alarm, self.pager.deadline if self.pager else None
         self.deadline = min((time for time in deadlines if time is not None), default=None)
+        if self.deadline is not None:
+            self.current.core.stop_by(self.index + self.deadline - self.time)
+
+    def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
+        """Let the host work for a vCPU: the guest does not execute, and time goes on."""
+        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, self.time)
+        running = self.current.account
+        if self.current is not vcpu and running.activity is Activity.RUN:
+            running.charge(Activity.READY, nanoseconds, self.time)
+        self.skipped += nanoseconds
         if self.deadline is not None:
             self.current.core.stop_by(self.index + self.deadline - self.time)
 
@@ -564,6 +686,8 @@ class VirtualMachine:
         _check_event(event)
         self.emit(target, HostInput, "cancel", str(event), 0)
         result = self.dispatcher.cancel_event(target, event)
+        if not result:
+            self._withdrawn(vcpu, event)
         self.emit(target, HostInputResult, "cancel", result)
         return result
 
@@ -580,7 +704,7 @@ class VirtualMachine:
 
     def wake(self) -> None:
         """Let vCPUs that wait go on if there is something for them now."""
-        if self.stopped and self.stopped.reason is StopReason.WFI:
+        if self.stopped and self.stopped.reason in (StopReason.WFI, StopReason.PAGE):
             if not any(vcpu.runnable for vcpu in self.vcpus):
                 return
             self.stopped = None
@@ -605,6 +729,52 @@ class VirtualMachine:
         self.memory[ipa : ipa + len(data)] = data
         self.emit(self.current, HostInput, "memory", hex(ipa), len(data))
 
+    def evict_page(self, gfn: int) -> None:
+        """Take a page away from the guest: its content goes to the store.
+
+        Parameters
+        ----------
+        gfn
+            Guest page number: an address divided by 4096.
+
+        Raises
+        ------
+        Error
+            The machine has no pager, there is no such page, or it is absent already.
+        """
+        if not self.pager:
+            raise Error("this machine keeps all pages in memory: make it with paging=Paging(...)")
+        page = self.pager.page(gfn)
+        if not 0 <= page < self.memory.size >> PAGE_SHIFT:
+            raise Error(f"no page {gfn:#x} in RAM")
+        if self.pager.is_absent(page):
+            raise Error(f"page {gfn:#x} is absent already")
+        self.emit(self.current, HostInput, "evict", hex(gfn), 0)
+        self.pager.evict(page)
+
+    def place_page(self, page: int, data: bytes | None) -> bool:
+        """Put the content of an absent page into memory, as whoever has it sends it.
+
+        Parameters
+        ----------
+        page
+            Its number in RAM.
+        data
+            4096 bytes, None for zeros.
+
+        Returns
+        -------
+        bool
+            False: it is there already, and nothing has been changed.
+        """
+        if not self.pager or not 0 <= page < self.memory.size >> PAGE_SHIFT:
+            raise Error(f"no page {page!r:.40} can be placed here")
+        if data is not None and len(data) != PAGE:
+            raise Error(f"page {page:#x}: {len(data)} bytes are not a page")
+        placed = self.pager.place(page, data)
+        self.wake()
+        return placed
+
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""
         try:
@@ -617,6 +787,10 @@ class VirtualMachine:
 
     def _written_by_host(self, offset: int, size: int) -> None:
         self.stage2.written_by_host(offset, size)
+        if self.pager and size:
+            self.pager.written_by_host(
+                range(offset >> PAGE_SHIFT, (offset + size - 1 >> PAGE_SHIFT) + 1)
+            )
         for vcpu in self.vcpus:
             vcpu.core.flush_code()  # it may have been code
 
@@ -655,6 +829,22 @@ class VirtualMachine:
         if self.stage2.dirty is not None:
             self.stage2.dirty.update(range(self.memory.size >> PAGE_SHIFT))
         vm_state.load(self, state)
+
+
+@contextmanager
+def _watchdog(bark: Callable[[], None]) -> Iterator[None]:
+    """Call `bark` when the slice is over, again and again: a core forgets it between two runs."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(SLICE_SECONDS):
+            bark()
+
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def _check_event(event: object) -> None:

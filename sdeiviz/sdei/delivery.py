@@ -47,6 +47,8 @@ class Delivery:
         self.vcpus = vcpus
         self.interrupts: Interrupts = interrupts or NoInterrupts()
         self.vm = VmSdei(profile)
+        self.on_withdrawn: Callable[[SdeiVcpu, int], object] = lambda vcpu, event: None
+        """Told of a pending event that is dropped with its handler: (vCPU, event)."""
 
     def new_vcpu(self) -> VcpuSdei:
         """Return the SDEI state of one more PE: masked, nothing registered."""
@@ -140,6 +142,7 @@ class Delivery:
         if handler.pending:
             handler.pending = False
             self.emit(("EventCancelled", vcpu.number, handler.event, True))
+            self.on_withdrawn(vcpu, handler.event)
 
     def _raise(self, vcpu: SdeiVcpu, handler: EventHandler, source: str) -> None:
         self.emit(("EventRaised", vcpu.number, handler.event, source, handler.pending))

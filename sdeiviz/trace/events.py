@@ -321,7 +321,7 @@ class HostInput(NamedTuple):
     time: int
     vcpu: int
     action: str
-    """"inject", "cancel", "register", "memory" or "console"."""
+    """"inject", "cancel", "register", "memory", "evict" or "console"."""
     target: str
     """Event number, register name or address."""
     value: int

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sdeiviz.abi import esr, psci
+from sdeiviz.abi import apf, esr, psci
 from sdeiviz.abi.sdei import ARGUMENTS, CONTEXT_REGISTERS, SW_SIGNALED_EVENT, Call, Result, call_of
 from sdeiviz.abi.smccc import signed
+from sdeiviz.apf import Decision, Reason
 from sdeiviz.debugger.snapshot import Snapshot
 from sdeiviz.sdei.table import Action, State, explain
 from sdeiviz.trace import (
+    ApfControl,
     Console,
     Defect,
     EventCancelled,
@@ -20,6 +22,8 @@ from sdeiviz.trace import (
     EventRaised,
     ExceptionTaken,
     ExternalAbort,
+    FetchDone,
+    FetchStarted,
     HandlerStateChanged,
     HostInput,
     HostInputResult,
@@ -29,13 +33,20 @@ from sdeiviz.trace import (
     InterruptReleased,
     InterruptTaken,
     MaskChanged,
+    PageArrived,
+    PageEvicted,
+    PageFault,
+    PageReady,
     PowerChanged,
+    ProbeHit,
     Stopped,
     SystemReset,
     TraceEvent,
+    VcpuBlocked,
+    VcpuUnblocked,
     WaitForInterrupt,
 )
-from sdeiviz.views import markup, words
+from sdeiviz.views import markup, reasons, threads, words
 
 SIGNS: Final = {
     "call": "\N{RIGHTWARDS ARROW}",
@@ -45,6 +56,11 @@ SIGNS: Final = {
     "mask": "\N{BLACK DIAMOND}",
     "interrupt": "\N{DOWNWARDS ZIGZAG ARROW}",
     "power": "\N{CIRCLED DOT OPERATOR}",
+    "fault": "\N{WHITE SQUARE}",
+    "page": "\N{WHITE SMALL SQUARE}",
+    "ready": "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}",
+    "wait": "\N{DOUBLE VERTICAL LINE}",
+    "probe": "\N{BULLET}",
     "exception": "!",
     "input": "+",
     "defect": "\N{MULTIPLICATION SIGN}",
@@ -67,6 +83,26 @@ _PSCI_REASONS: Final[dict[int, str]] = {
     psci.Result.ALREADY_ON: "This PE is on already.",
     psci.Result.INVALID_ADDRESS: "No code can be at this entry.",
 }
+_APF_REASONS: Final[dict[int, str]] = {
+    apf.Result.NOT_SUPPORTED: "This is not offered here, or the shared block is not in RAM.",
+    apf.Result.NOT_REQUIRED: "It is so already.",
+    apf.Result.INVALID_PARAMETER: "A flag is not accepted, or the VMM has chosen no event for it.",
+}
+_DECISIONS: Final = {
+    Decision.WAIT: "the PE waits",
+    Decision.NOTIFIED: "the guest is told",
+    Decision.HALT: "the PE halts",
+    Decision.RETRY: "it tries again",
+}
+_PROBES: Final = {
+    "thread": "thread {0} is new: {kind}, on PE {1}",
+    "switch": "thread {0} to {1}",
+    "sleep": "thread {0} sleeps: token {token}",
+    "wake": "thread {0} wakes: token {token}",
+    "start": "measuring begins",
+    "end": "measuring ends",
+}
+"""What the bundled guest tells by its probes (see `sdeiviz.views.threads`)."""
 NO_SLOT: Final = "Every slot for interrupts of this type is taken."
 _ERRNO_REASONS: Final = {
     errno.ENOENT: "has no registered handler.",
@@ -195,7 +231,9 @@ class Log:
                 self._take_call(position, event)
             case HypercallResult():
                 entry, self._call = self._call, None
-                if entry is not None:
+                if entry is not None and words.apf_call(event.function, (0, 0, 0)):
+                    _take_apf_result(entry, event)
+                elif entry is not None:
                     self._take_result(entry, event)
             case HandlerStateChanged():
                 self._take_move(position, event)
@@ -241,6 +279,9 @@ class Log:
         entry.raised.append(self._whose(event.vcpu, event.event))
 
     def _take_call(self, position: int, event: Hypercall) -> None:
+        if text := words.apf_call(event.function, event.arguments):
+            self._call = self._add(position, event, "call", text)
+            return
         call = call_of(event.function)
         name = words.function_name(event.function)
         if call is not None:
@@ -445,6 +486,39 @@ class Log:
                 ).reason = words.printable(event.detail)
             case Console():
                 pass  # has its own pane
+            case _:
+                self._take_paging(position, event)
+
+    def _take_paging(self, position: int, event: TraceEvent) -> None:
+        match event:
+            case PageFault():
+                entry = self._add(position, event, "fault", f"{words.page(event.gfn)} is missing")
+                token = "" if event.token is None else f", token {words.token(event.token)}"
+                entry.answer = _DECISIONS[Decision(event.decision)] + token
+                entry.reason = reasons.REASONS[Reason(event.reason)] if event.reason else ""
+            case PageArrived():
+                self._add(position, event, "page", f"PE is told: {words.page(event.gfn)} is there")
+            case PageReady():
+                self._add(position, event, "ready", f"page-ready {words.token(event.token)}")
+            case ApfControl():
+                text = f"async page fault: {event.action}"
+                self._effect(position, event, "page", text)
+            case FetchStarted():
+                whose = "a worker" if event.by == "worker" else "the PE"
+                text = f"asked for: {words.page(event.gfn)}, by {whose}"
+                self._add(position, event, "page", text)
+            case FetchDone():
+                self._add(position, event, "page", f"in memory: {words.page(event.gfn)}")
+            case PageEvicted():
+                self._add(position, event, "page", f"taken away: {words.page(event.gfn)}")
+            case VcpuBlocked():
+                how = "halted" if event.halted else "blocked"
+                text = f"PE {how}: waits for {words.page(event.gfn)}"
+                self._add(position, event, "wait", text)
+            case VcpuUnblocked():
+                self._add(position, event, "wait", "PE goes on")
+            case ProbeHit():
+                self._add(position, event, "probe", _probe(event))
             case _:  # a new type of event must be given its words here
                 self._add(position, event, "stop", type(event).__name__)
 
@@ -477,6 +551,25 @@ class Log:
         entry.failed, entry.answer = True, f"{event.result} {name}".rstrip()
         reason = _ERRNO_REASONS.get(-event.result, "")
         entry.reason = reason and f"Event {words.event(entry.event or 0)} {reason}"
+
+
+def _take_apf_result(entry: LogEntry, event: HypercallResult) -> None:
+    value = signed(event.result)
+    if entry.text.startswith("ASYNC_PF"):
+        entry.answer = words.apf_answer(event.result)
+        entry.failed = value < 0
+        entry.reason = _APF_REASONS.get(value, "")
+    else:
+        entry.answer = f"{event.result:#x}"
+
+
+def _probe(event: ProbeHit) -> str:
+    first, second = event.arguments[:2]
+    if event.name not in _PROBES:
+        values = ", ".join(words.number(value) for value in event.arguments)
+        return f"probe {words.printable(event.name, 40)}({values})"
+    kind = threads.KINDS.get(event.arguments[2], "of another kind")
+    return _PROBES[event.name].format(first, second, kind=kind, token=words.token(second))
 
 
 def log_of(snapshot: Snapshot) -> Log:

@@ -5,18 +5,24 @@ from typing import Final
 
 from sdeiviz.debugger.snapshot import Snapshot
 from sdeiviz.views import (
+    accounts,
     console,
     context,
     diagram,
     disassembly,
+    fault,
     interrupts,
     log,
+    mailbox,
+    pagemap,
     pes,
+    reasons,
     registers,
     sequence,
     shared,
     slots,
     summary,
+    timeline,
 )
 
 SECTIONS: Final[tuple[tuple[str, ModuleType], ...]] = (
@@ -35,11 +41,16 @@ MACHINE: Final[tuple[tuple[str, ModuleType], ...]] = (
     ("Interrupts", interrupts),
 )
 """What there is to say of more than one PE, or of more events than its own."""
+PAGING: Final[tuple[tuple[str, ModuleType], ...]] = tuple(
+    (view.TITLE, view) for view in (mailbox, pagemap, reasons, accounts, timeline, fault)
+)
+"""What there is to say of a host that takes pages away."""
 
 
 def sections(snapshot: Snapshot) -> tuple[tuple[str, ModuleType], ...]:
     """Return the views of a moment that have something to say."""
-    return SECTIONS if snapshot.simple else SECTIONS + MACHINE
+    machine = () if snapshot.simple else MACHINE
+    return SECTIONS + machine + (PAGING if snapshot.apf_mode else ())
 
 
 def text(snapshot: Snapshot) -> str:

@@ -5,13 +5,13 @@ handler that runs, and a bar beside it one that interrupted the first.
 """
 
 from collections.abc import Sequence
-from html import escape
 from typing import Final, NamedTuple
 
 from sdeiviz.debugger.snapshot import Snapshot
+from sdeiviz.views import lanes as art
 from sdeiviz.views import markup, words
+from sdeiviz.views.lanes import LINE
 from sdeiviz.views.log import SIGNS, Log, LogEntry, log_of
-from sdeiviz.views.palette import style
 
 BEFORE: Final = 14
 AFTER: Final = 4
@@ -19,9 +19,8 @@ AFTER: Final = 4
 HYPERVISOR: Final = -1
 """Its lane; the others are numbers of PEs."""
 
-_GUTTER, _PITCH, _HEAD, _LINE = 64, 150, 34, 22  # pixels, as all lengths here
+_GUTTER, _PITCH, _HEAD = 88, 150, 34  # pixels, as all lengths here
 _LETTER = 6.8
-_BAR = 10
 
 
 KINDS: Final = ("call", "answer", "failed", "raise", "deliver", "complete", "on", "off", "note")
@@ -61,6 +60,16 @@ def strokes(entry: LogEntry, shared: frozenset[int] = frozenset()) -> list[Strok
         case "input":
             target = HYPERVISOR if entry.event is None or entry.event in shared else pe
             return [Stroke("failed" if entry.failed else "note", target, target, _mark(entry))]
+        case "fault":
+            told = entry.answer.removeprefix("the ").removeprefix("guest is told, ")
+            return [
+                Stroke("call", pe, HYPERVISOR, _mark(entry).removesuffix(" is missing")),
+                Stroke("answer", HYPERVISOR, pe, told),
+            ]
+        case "ready":
+            return [Stroke("raise", HYPERVISOR, pe, _mark(entry).replace("page-", ""))]
+        case "page":
+            return [Stroke("note", HYPERVISOR, HYPERVISOR, _mark(entry))]
         case "power" if entry.switched:
             return [_switch(pe, on) for pe, on in entry.switched]
         case _:
@@ -176,36 +185,6 @@ def html(snapshot: Snapshot) -> str:
     return markup.preformatted("Sequence", text(snapshot))
 
 
-_STYLE: Final = """
-.sdeiviz-sequence { font-family: system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
-.sdeiviz-sequence text { font-family: inherit; font-size: 12px; fill: var(--ink);
-  stroke: var(--pane); stroke-width: 4px; stroke-linejoin: round; paint-order: stroke; }
-.sdeiviz-sequence .index { fill: var(--muted); text-anchor: end; }
-.sdeiviz-sequence .heads text { text-anchor: middle; }
-.sdeiviz-sequence .heads .shown { font-weight: 700; fill: var(--accent); }
-.sdeiviz-sequence .life { stroke: var(--rule); stroke-width: 1.5; fill: none; }
-.sdeiviz-sequence .life.off { stroke-dasharray: 2 6; }
-.sdeiviz-sequence .bar { fill: var(--accent-soft); stroke: var(--accent); stroke-width: 1.5; }
-.sdeiviz-sequence .stroke path { fill: none; stroke: var(--muted); stroke-width: 1.5; }
-.sdeiviz-sequence .stroke polygon { fill: var(--muted); stroke: var(--muted); }
-.sdeiviz-sequence .stroke circle { fill: var(--pane); stroke: var(--muted); stroke-width: 1.5; }
-.sdeiviz-sequence .answer path, .sdeiviz-sequence .failed path,
-.sdeiviz-sequence .complete path { stroke-dasharray: 6 4; }
-.sdeiviz-sequence .deliver path { stroke: var(--accent); stroke-width: 2.5; }
-.sdeiviz-sequence .deliver polygon { fill: var(--accent); stroke: var(--accent); }
-.sdeiviz-sequence .deliver text { font-weight: 700; }
-.sdeiviz-sequence .failed text { fill: var(--bad); font-weight: 600; }
-.sdeiviz-sequence .later text { font-style: italic; fill: var(--muted); }
-.sdeiviz-sequence .now path { stroke: var(--accent); stroke-width: 2; fill: none; }
-.sdeiviz-sequence .now text { fill: var(--accent); font-weight: 700; text-anchor: end; }
-"""
-
-
-def look() -> str:
-    """Return the style sheet of the diagram."""
-    return style("sdeiviz-sequence", _STYLE)
-
-
 def svg(snapshot: Snapshot, before: int = BEFORE, after: int = AFTER) -> str:
     """Return the diagram.
 
@@ -222,19 +201,15 @@ def svg(snapshot: Snapshot, before: int = BEFORE, after: int = AFTER) -> str:
         y = lines.follow(row, y)
     if now_at is None:
         now_at, y = y, lines.go_down(y, depths, power)
-    width, height = _GUTTER + _PITCH * len(lanes), y + _LINE / 2
+    width, height = _GUTTER + _PITCH * (len(lanes) + 0.5), y + LINE / 2
     heads = "".join(_heading(snapshot, lane) for lane in lanes)
     now = (
-        f'<g class="now"><path d="M{_GUTTER} {now_at + _LINE / 4:g}H{width - 8}"/>'
-        f'<text x="{_GUTTER - 8}" y="{now_at + _LINE / 4 + 4:g}">now</text></g>'
+        f'<g class="now"><path d="M{_GUTTER} {now_at + LINE / 4:g}H{width - 8}"/>'
+        f'<text x="{_GUTTER - 8}" y="{now_at + LINE / 4 + 4:g}">now</text></g>'
     )
-    return (
-        f'<svg class="sdeiviz-sequence" role="img" width="{width}" height="{height:g}" '
-        f'viewBox="0 0 {width} {height:g}" xmlns="http://www.w3.org/2000/svg">\n'
-        f"<title>Calls, events and interrupts up to instruction {snapshot.index:,}</title>\n"
-        f"<style>{look()}</style>\n"
-        f'<g class="heads">{heads}</g>\n{lines.drawn()}\n{"".join(drawn)}\n{now}\n</svg>\n'
-    )
+    title = f"Calls, events and interrupts up to instruction {snapshot.index:,}"
+    body = f'<g class="heads">{heads}</g>\n{lines.drawn()}\n{"".join(drawn)}\n{now}'
+    return art.document(width, height, title, body)
 
 
 def _heading(snapshot: Snapshot, lane: int) -> str:
@@ -277,8 +252,8 @@ class _Lines:
                 runs = self._runs.setdefault((lane, look), [])
                 if not runs or runs[-1][1] != y:
                     runs.append([y, y])
-                runs[-1][1] = y + _LINE / 2
-        return y + _LINE / 2
+                runs[-1][1] = y + LINE / 2
+        return y + LINE / 2
 
     def drawn(self) -> str:
         """Return them, the bars over the lifelines."""
@@ -286,43 +261,27 @@ class _Lines:
         for (lane, look), runs in self._runs.items():
             for top, bottom in runs:
                 if look.isdigit():
-                    x = _x(lane) - _BAR / 2 + 7 * int(look)
-                    bars.append(
-                        f'<rect class="bar" x="{x:g}" y="{top:g}" width="{_BAR}" '
-                        f'height="{bottom - top:g}"/>'
-                    )
+                    bars.append(art.bar(_x(lane) + 7 * int(look), top, bottom))
                 else:
-                    lines.append(f'<path class="{look}" d="M{_x(lane):g} {top:g}V{bottom:g}"/>')
+                    lines.append(art.life(_x(lane), top, bottom, look))
         return "".join(lines + bars)
 
 
 def _entry(row: Row, y: float) -> str:
     """Return an entry's strokes."""
-    at = y + _LINE / 2
-    parts = [f'<text class="index" x="{_GUTTER - 8}" y="{at + 4:g}">{row.entry.index:,}</text>']
-    parts += [_draw(stroke, at + _LINE * n) for n, stroke in enumerate(row.drawn)]
+    at = y + LINE / 2
+    parts = [art.index(_GUTTER - 8, at, f"{row.entry.index:,}")]
+    parts += [_draw(stroke, at + LINE * n) for n, stroke in enumerate(row.drawn)]
     later = ' class="later"' if row.later else ""
     return f"<g{later}>{''.join(parts)}</g>"
 
 
 def _draw(stroke: Stroke, y: float) -> str:
     start, end = _x(stroke.start), _x(stroke.end)
-    label = escape(words.printable(stroke.label, int((_PITCH - 20) / _LETTER)))
+    label = words.printable(stroke.label, int((_PITCH - 20) / _LETTER))
     if start == end:
-        return (
-            f'<g class="stroke {stroke.kind}"><circle cx="{end:g}" cy="{y:g}" r="4"/>'
-            f'<text x="{end + 10:g}" y="{y + 4:g}">{label}</text></g>'
-        )
-    side = 1 if end > start else -1
-    tip = f"{end:g},{y:g} {end - 8 * side:g},{y - 4:g} {end - 8 * side:g},{y + 4:g}"
-    head = f'<polygon points="{tip}"/>'
-    if stroke.kind == "raise":
-        head = f'<circle cx="{end:g}" cy="{y:g}" r="4"/>'
-    # Beside the PE, towards the other end.
-    beside = start if stroke.end == HYPERVISOR else end
-    toward = -side if beside == end else side
-    middle = beside + toward * (_PITCH / 2 + 2)
-    return (
-        f'<g class="stroke {stroke.kind}"><path d="M{start:g} {y:g}H{end - 6 * side:g}"/>{head}'
-        f'<text x="{middle:g}" y="{y - 4:g}" text-anchor="middle">{label}</text></g>'
-    )
+        return art.note(stroke.kind, end, y, label)
+    # The label stands beside the PE, towards the other end.
+    pe, other = (start, end) if stroke.end == HYPERVISOR else (end, start)
+    toward = 1 if other > pe else -1
+    return art.arrow(stroke.kind, start, end, y, label, pe + toward * (_PITCH / 2 + 2))

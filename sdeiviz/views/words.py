@@ -4,10 +4,10 @@ Symbol names, source lines and console output come from the guest's file and fro
 may hold anything, so each passes through `printable` before it is shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sdeiviz.abi import psci
+from sdeiviz.abi import apf, psci
 from sdeiviz.abi.sdei import Call, Result, call_of
 from sdeiviz.abi.smccc import MASK32, signed
 from sdeiviz.sdei.table import State
@@ -15,6 +15,8 @@ from sdeiviz.sdei.table import State
 Names = Mapping[int, str]
 """Symbol names by address."""
 
+PAGE_SHIFT: Final = 12
+"""Pages are of 4 KiB."""
 _ENDLESS: Final = 120
 _HIDDEN: Final = (
     # Controls; characters that change the direction of what follows, or that have no width.
@@ -102,6 +104,50 @@ def duration(nanoseconds: int) -> str:
     return f"{nanoseconds} ns"
 
 
+def page(gfn: int) -> str:
+    """Return a guest page by its address.
+
+    >>> page(0x48123)
+    'page 0x48123000'
+    """
+    return f"page {gfn << PAGE_SHIFT:#x}"
+
+
+def token(value: int) -> str:
+    """Return what the guest knows a fault by: a counter above the vCPU's number.
+
+    >>> token(0x3001), token(0xFFFF_FFFF)
+    ('0x3001', 'all')
+    """
+    return "all" if value == apf.WAKE_ALL else f"{value:#x}"
+
+
+def apportion(amounts: Sequence[int], units: int) -> list[int]:
+    """Share out units in proportion to amounts; none is lost (largest remainder).
+
+    >>> apportion([1, 1, 1], 100), apportion([0, 0], 100)
+    ([34, 33, 33], [0, 0])
+    """
+    whole = sum(amounts)
+    if not whole:
+        return [0] * len(amounts)
+    shares = [amount * units // whole for amount in amounts]
+    by_remainder = sorted(range(len(amounts)), key=lambda n: -(amounts[n] * units % whole))
+    for n in by_remainder[: units - sum(shares)]:
+        shares[n] += 1
+    return shares
+
+
+def percentages(amounts: Sequence[int]) -> list[str]:
+    """Return what parts amounts are of their sum; the percentages sum up to 100.
+
+    >>> percentages([2, 1]), percentages([0])
+    (['66.7 %', '33.3 %'], ['0 %'])
+    """
+    tenths = apportion(amounts, 1000)
+    return [f"{part / 10:.1f} %" if part else "0 %" for part in tenths]
+
+
 def count(amount: int, noun: str) -> str:
     """Return an amount with its noun.
 
@@ -124,6 +170,37 @@ def function_name(function: int) -> str:
         return f"PSCI {psci.Function(function).name.removesuffix('_64')}"
     except ValueError:
         return f"call {function & MASK32:#x}"
+
+
+def apf_call(function: int, arguments: Sequence[int]) -> str:
+    """Return a call for async page fault, "" where a function identifier means another.
+
+    >>> apf_call(0x8600_0002, (4, 0x4010_0041, 0)), apf_call(0x8600_0042, (4, 0, 0))
+    ('ASYNC_PF ENABLE(control=0x40100041)', 'ASYNC_PF IRQ_ACK()')
+    """
+    if function == apf.VENDOR_HYP_UID:
+        return "VENDOR_HYP UID()"
+    if function == apf.VENDOR_HYP_FEATURES:
+        return "VENDOR_HYP FEATURES()"
+    known = {apf.ASYNC_PF: tuple(apf.Call), apf.ASYNC_PF_IRQ_ONLY: apf.IRQ_ONLY_CALLS}
+    if function not in known:
+        return ""
+    number, low, high = (argument & MASK32 for argument in arguments[:3])
+    if number >= len(known[function]):
+        return f"ASYNC_PF {number:#x}()"
+    call = known[function][number]
+    control = f"control={high << 32 | low:#x}" if call is apf.Call.ENABLE else ""
+    return f"ASYNC_PF {call.name}({control})"
+
+
+def apf_answer(result: int) -> str:
+    """Return what x0 means after a call for async page fault.
+
+    >>> apf_answer(0), apf_answer(0xFFFF_FFFF_FFFF_FFFE)
+    ('0 SUCCESS', '-2 NOT_REQUIRED')
+    """
+    value = signed(result)
+    return f"{value} {apf.Result(value).name}" if value in set(apf.Result) else f"{result:#x}"
 
 
 def answer(call: Call | None, result: int, *, raw: bool = False) -> str:

@@ -471,6 +471,7 @@ _WINDOWS: Final[dict[str, Callable[[DebuggerWidget, _Message], None]]] = {
     "console": lambda widget, m: widget.send_console(),
     "code": lambda widget, m: widget.send_code(),
     "table": lambda widget, m: widget.send_table(str(m["name"])),
+    "drawing": lambda widget, m: widget.send_drawing(str(m["name"])),
 }
 """Messages that only ask for more of what is shown; they may come while the guest runs."""
 

@@ -15,16 +15,22 @@ from sdeiviz.abi import pstate
 from sdeiviz.debugger import Snapshot
 from sdeiviz.debugger.snapshot import HandlerView, Line
 from sdeiviz.views import (
+    accounts,
     context,
     diagram,
     disassembly,
+    fault,
     interrupts,
+    mailbox,
+    pagemap,
     pes,
+    reasons,
     registers,
     sequence,
     shared,
     slots,
     summary,
+    timeline,
     words,
 )
 from sdeiviz.views.log import SIGNS, Log, LogEntry
@@ -42,6 +48,7 @@ _MARKERS: Final = 240  # bytes
 _TAIL: Final = 120
 _ROOM: Final = 24
 _NAME: Final = 60
+_CELL: Final = 80
 
 _FAR: Final = re.compile("[\U00010000-\U0010ffff]")
 
@@ -50,8 +57,13 @@ TABLES: Final[dict[str, Any]] = {
     "shared": shared,
     "slots": slots,
     "interrupts": interrupts,
+    "mailbox": mailbox,
+    "reasons": reasons,
+    "accounts": accounts,
 }
 """Views of the whole machine that are tables, by the name of their tab."""
+DRAWINGS: Final[dict[str, Any]] = {"pages": pagemap, "threads": timeline, "fault": fault}
+"""Views of a machine with a pager that are drawings; they are sent only when asked for."""
 
 Values = str
 """Numbers in hexadecimal without leading zeros, parted by spaces."""
@@ -122,6 +134,17 @@ class TableFrame(TypedDict):
     size: int
     """How many rows there are."""
     rows: list[list[str]]
+
+
+class DrawingFrame(TypedDict):
+    """A drawing that the reader has open."""
+
+    name: str
+    """A key of `DRAWINGS`."""
+    at: int
+    epoch: int
+    """Which moment it is of (see `Moment`)."""
+    svg: str
 
 
 class LogFrame(TypedDict):
@@ -223,11 +246,24 @@ def pe_signs(snapshot: Snapshot) -> str:
     )
 
 
+def is_plain(snapshot: Snapshot) -> bool:
+    """Tell whether there is no more to show than one PE and its own events."""
+    return snapshot.simple and not snapshot.apf_mode
+
+
+def offered(snapshot: Snapshot) -> tuple[list[str], list[str]]:
+    """Return the names of the tables and of the drawings that a machine has something for."""
+    paging = ["mailbox", "reasons", "accounts"]
+    machine = [name for name in TABLES if name not in paging]
+    tables = ["interrupts"] if snapshot.simple else machine
+    return (tables + paging, list(DRAWINGS)) if snapshot.apf_mode else (tables, [])
+
+
 def table_frame(snapshot: Snapshot, name: str) -> TableFrame | None:
     """Return a table of the machine, None where there is none of that name."""
     if name not in TABLES:
         return None
-    rows = [[clip(cell, _NAME) for cell in row] for row in TABLES[name].rows(snapshot)]
+    rows = [[clip(cell, _CELL) for cell in row] for row in TABLES[name].rows(snapshot)]
     return {"name": name, "size": len(rows), "rows": rows}
 
 
@@ -296,7 +332,7 @@ class Packer:
         self.epoch = 0
         self.table = ""
         """Name of the table that the reader has open."""
-        self._simple = True
+        self._plain = True
         self._known = {line.address: line.word for line in program or ()}
         self._log_place: tuple[int, int, int] | None = None
 
@@ -326,7 +362,7 @@ class Packer:
         log, now = self.log, snapshot.now
         log.meet(snapshot)
         log.follow(snapshot.trace)
-        self._simple = snapshot.simple
+        self._plain = is_plain(snapshot)
         extent = span(snapshot.total)
         register_frame = _registers(snapshot)
         traits: dict[str, Any] = {
@@ -396,8 +432,15 @@ class Packer:
         window = [self._row(entry) for entry in entries[first : first + rows]]
         return {"now": now, "size": len(entries), "first": first, "rows": window}
 
+    def drawing(self, snapshot: Snapshot, name: str) -> DrawingFrame | None:
+        """Return a drawing of a moment, None where there is none of that name."""
+        if name not in DRAWINGS:
+            return None
+        svg = DRAWINGS[name].svg(snapshot)
+        return {"name": name, "at": snapshot.index, "epoch": self.epoch, "svg": svg}
+
     def _row(self, entry: LogEntry) -> list[Any]:
-        return log_row(entry, () if self._simple else sequence.strokes(entry, self.log.shared))
+        return log_row(entry, () if self._plain else sequence.strokes(entry, self.log.shared))
 
     def _moment(self, snapshot: Snapshot, extent: int) -> Moment:
         last = self.log.last(snapshot.now)

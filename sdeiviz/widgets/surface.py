@@ -11,7 +11,7 @@ import traitlets
 from sdeiviz.debugger import Snapshot
 from sdeiviz.debugger.snapshot import Line
 from sdeiviz.sdei.table import State
-from sdeiviz.views import diagram, sequence, words
+from sdeiviz.views import diagram, lanes, words
 from sdeiviz.widgets import frame
 
 _STATIC: Final = Path(__file__).parent / "static"
@@ -50,6 +50,8 @@ class DebuggerWidget(anywidget.AnyWidget):
     """What each PE does, "" where there is only one."""
     table = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     """The table of the machine that is open, None while the sequence is."""
+    drawing = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    """The drawing of the machine that was asked for last."""
     log = traitlets.Dict().tag(sync=True)
     markers = traitlets.Unicode().tag(sync=True)
     console = traitlets.Dict().tag(sync=True)
@@ -88,12 +90,13 @@ class DebuggerWidget(anywidget.AnyWidget):
             "states": [[int(s), diagram.node_id(s), s.title] for s in State],
             "rules": diagram.rules(first.profile),
             "diagram": diagram.plain_svg(),
-            "machine": None if first.simple else self._machine(first),
+            "machine": None if frame.is_plain(first) else self._machine(first),
             "program": self._packer.program,
         }
 
     def _machine(self, first: Snapshot) -> dict[str, Any]:
         """Return what never changes of more than one PE and its own events."""
+        tables, drawings = frame.offered(first)
         kinds = [
             (h.event, ["shared"] * h.shared + ["critical"] * h.critical) for h in first.handlers
         ]
@@ -102,11 +105,13 @@ class DebuggerWidget(anywidget.AnyWidget):
             "pes": len(first.pes),
             "kinds": {str(event): ", ".join(names) for event, names in kinds},
             "strokes": {letter: kind for kind, letter in frame.STROKES.items()},
-            "look": sequence.look(),
+            "look": lanes.look(),
             "tables": [
                 [name, view.TITLE, list(view.COLUMNS), getattr(view, "NONE", "")]
                 for name, view in frame.TABLES.items()
+                if name in tables
             ],
+            "drawings": [[name, frame.DRAWINGS[name].TITLE] for name in drawings],
         }
 
     def show(
@@ -157,6 +162,10 @@ class DebuggerWidget(anywidget.AnyWidget):
         """Send the whole of a table, and keep it up to date from now on."""
         self._packer.table = name
         self.answer(table=frame.table_frame(self._shown, name))
+
+    def send_drawing(self, name: str) -> None:
+        """Send a drawing of the moment shown."""
+        self.answer(drawing=self._packer.drawing(self._shown, name))
 
     def send_code(self) -> None:
         """Send all lines around PC."""

@@ -416,7 +416,9 @@ def test_registers_at_reset_are_those_at_power_on() -> None:
     first["core"]["sp_el1"] = 0
     while not [e for e in vm.trace if isinstance(e, SystemReset)]:
         vm.run(1)
-    assert vm.save().vcpus[0] == first
+    again = vm.save().vcpus[0]
+    del first["account"], again["account"]  # time goes on
+    assert again == first
     assert UART == 0x0900_0000
 
 

@@ -286,8 +286,8 @@ MUTATIONS = [
     ),
     Mutation(
         SCHEDULER,
-        "vm.idle += vm.deadline - vm.time",
-        "vm.idle += vm.deadline",
+        "vm.skipped += vm.deadline - vm.time",
+        "vm.skipped += vm.deadline",
         "the time at which a wait began counts twice",
     ),
     Mutation(

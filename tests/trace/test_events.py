@@ -9,7 +9,7 @@ from sdeiviz.trace import events
 def test_all_are_exported_and_known() -> None:
     assert {cls.__name__ for cls in events.TYPES.values()} == set(events.TYPES)
     assert set(events.TYPES) <= set(trace.__all__)
-    assert len(events.TYPES) == 25
+    assert len(events.TYPES) == 31
 
 
 @pytest.mark.parametrize("name", events.TYPES)

@@ -94,6 +94,10 @@ def moment(trace: tuple[TraceEvent, ...] = (), **values: Any) -> Snapshot:
         "console": "",
         "stopped": "",
         "breakpoints": (),
+        "accounts": (),
+        "apf": (),
+        "apf_mode": "",
+        "pages": None,
         "forked": False,
     }
     if "pes" not in values:

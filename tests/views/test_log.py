@@ -1,10 +1,13 @@
 """The call log: what each trace event becomes, typed by hand from the calls' definitions."""
 
+from typing import Any, get_type_hints
+
 import pytest
 
 from sdeiviz.abi.sdei import Call
 from sdeiviz.sdei.table import Action, State, explain
 from sdeiviz.trace import (
+    ApfControl,
     Console,
     Defect,
     EventCancelled,
@@ -13,6 +16,8 @@ from sdeiviz.trace import (
     EventRaised,
     ExceptionTaken,
     ExternalAbort,
+    FetchDone,
+    FetchStarted,
     HandlerStateChanged,
     HostInput,
     HostInputResult,
@@ -21,12 +26,20 @@ from sdeiviz.trace import (
     InterruptBound,
     InterruptReleased,
     MaskChanged,
+    PageArrived,
+    PageEvicted,
+    PageFault,
+    PageReady,
+    ProbeHit,
     Stopped,
     SystemReset,
     TraceEvent,
+    VcpuBlocked,
+    VcpuUnblocked,
     WaitForInterrupt,
 )
-from sdeiviz.views import log
+from sdeiviz.trace.events import TYPES
+from sdeiviz.views import log, sequence
 from tests.views.moments import BASE, HOSTILE, moment
 
 MASK64 = (1 << 64) - 1
@@ -261,6 +274,143 @@ def test_every_other_event_has_its_words() -> None:
         ("stop", "stopped: power-off"),
     ]
     assert all(entry.kind in log.SIGNS for entry in made)
+
+
+def test_paging_has_its_words() -> None:
+    page = 0x4_8123
+    made = entries(
+        PageFault(1, 1, 0, page, 0x3000, "notified", ""),
+        PageFault(2, 2, 0, page, None, "wait", "sdei-masked"),
+        PageFault(3, 3, 0, page, None, "halt", "in-flight"),
+        PageFault(4, 4, 0, page, None, "retry", "in-flight"),
+        FetchStarted(5, 5, 0, page, "worker"),
+        FetchStarted(5, 5, 0, page, "vcpu"),
+        FetchDone(6, 6, 0, page),
+        PageEvicted(7, 7, 0, page),
+        PageArrived(8, 8, 0, page),
+        PageReady(9, 9, 0, 0x3000),
+        PageReady(9, 9, 0, 0xFFFF_FFFF),
+        ApfControl(10, 10, 0, "reset", 0),
+        VcpuBlocked(11, 11, 0, page, False),
+        VcpuBlocked(11, 11, 0, page, True),
+        VcpuUnblocked(12, 12, 0),
+        ProbeHit(13, 13, 0, "thread", (4, 1, 2, 0)),
+        ProbeHit(13, 13, 0, "switch", (4, 5, 0, 0)),
+        ProbeHit(13, 13, 0, "sleep", (4, 0x3000, 0, 0)),
+        ProbeHit(13, 13, 0, "wake", (4, 0x3000, 0, 0)),
+        ProbeHit(13, 13, 0, "start", (0, 0, 0, 0)),
+        ProbeHit(13, 13, 0, "end", (0, 0, 0, 0)),
+        ProbeHit(13, 13, 0, HOSTILE, (1, 2, 3, 0x40)),
+    )
+    said = [(entry.kind, entry.text, entry.answer) for entry in made]
+    assert said[:-1] == [
+        ("fault", "page 0x48123000 is missing", "the guest is told, token 0x3000"),
+        ("fault", "page 0x48123000 is missing", "the PE waits"),
+        ("fault", "page 0x48123000 is missing", "the PE halts"),
+        ("fault", "page 0x48123000 is missing", "it tries again"),
+        ("page", "asked for: page 0x48123000, by a worker", ""),
+        ("page", "asked for: page 0x48123000, by the PE", ""),
+        ("page", "in memory: page 0x48123000", ""),
+        ("page", "taken away: page 0x48123000", ""),
+        ("page", "PE is told: page 0x48123000 is there", ""),
+        ("ready", "page-ready 0x3000", ""),
+        ("ready", "page-ready all", ""),
+        ("page", "async page fault: reset", ""),
+        ("wait", "PE blocked: waits for page 0x48123000", ""),
+        ("wait", "PE halted: waits for page 0x48123000", ""),
+        ("wait", "PE goes on", ""),
+        ("probe", "thread 4 is new: C compute, on PE 1", ""),
+        ("probe", "thread 4 to 5", ""),
+        ("probe", "thread 4 sleeps: token 0x3000", ""),
+        ("probe", "thread 4 wakes: token 0x3000", ""),
+        ("probe", "measuring begins", ""),
+        ("probe", "measuring ends", ""),
+    ]
+    assert made[-1].text.endswith("(1, 2, 3, 0x40)")
+    assert not any(ord(c) < 0x20 or c in "\u202e\u200b" for c in made[-1].text)
+    assert made[1].reason == "The PE has SDEI events masked."
+    assert [entry.reason for entry in made[:4:3]] == [
+        "",
+        "The page is being fetched for this PE already.",
+    ]
+    assert not any(entry.failed for entry in made)
+
+
+def test_no_kind_of_event_is_without_words() -> None:
+    known = {"decision": "wait", "reason": "mode", "target": "1", "action": "EVENT_ENABLE"}
+    for name, cls in TYPES.items():
+        values: list[Any] = []
+        for field, kind in get_type_hints(cls).items():
+            plain: Any = "x" if kind is str else (0,) * 18 if "tuple" in str(kind) else 1
+            values.append(known.get(field, plain) if kind is str else plain)
+        for entry in entries(cls(*values)):
+            assert entry.kind in log.SIGNS
+            assert entry.text != name
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "result", "line"),
+    [
+        (0x8600_0002, (0,), 0, "→ ASYNC_PF VERSION() = 0 SUCCESS"),
+        (0x8600_0002, (3,), 0, "→ ASYNC_PF IRQ() = 0 SUCCESS"),
+        (
+            0x8600_0002,
+            (4, 0x4010_0041, 1),
+            -2,
+            "→ ASYNC_PF ENABLE(control=0x140100041) = -2 NOT_REQUIRED",
+        ),
+        (0x8600_0002, (9,), -1, "→ ASYNC_PF 0x9() = -1 NOT_SUPPORTED"),
+        (0x8600_0042, (3, 0x41, 0), -3, "→ ASYNC_PF ENABLE(control=0x41) = -3 INVALID_PARAMETER"),
+        (0x8600_0042, (4,), 0, "→ ASYNC_PF IRQ_ACK() = 0 SUCCESS"),
+        (0x8600_FF01, (), 0xB66F_B428, "→ VENDOR_HYP UID() = 0xb66fb428"),
+        (0x8600_0000, (), 5, "→ VENDOR_HYP FEATURES() = 0x5"),
+    ],
+)
+def test_calls_for_async_page_fault(
+    function: int, arguments: tuple[int, ...], result: int, line: str
+) -> None:
+    """Sub-functions of v4 patch 9, and of the interrupt-only variant."""
+    (entry,) = entries(*call(5, function, *arguments, result=result))
+    assert entry.line() == line
+    assert entry.failed == (result < 0)
+    assert bool(entry.reason) == (result < 0)
+
+
+def test_enabling_stands_beside_its_call_and_page_ready_on_its_own() -> None:
+    enable = call(3, 0x8600_0002, 4, 0x4010_0041, result=0)
+    acknowledge = call(9, 0x8600_0002, 5, result=0)
+    made = entries(
+        enable[0],
+        ApfControl(3, 3, 0, "enable", 0x4010_0041),
+        enable[1],
+        acknowledge[0],
+        PageReady(9, 9, 0, 0x2000),
+        acknowledge[1],
+    )
+    assert made[0].effects == ["async page fault: enable"]
+    assert [entry.line() for entry in made[1:]] == [
+        "→ ASYNC_PF IRQ_ACK() = 0 SUCCESS",
+        "▣ page-ready 0x2000",
+    ]
+
+
+def test_the_sequence_shows_faults_and_pages() -> None:
+    made = entries(
+        PageFault(1, 1, 0, 0x4_8000, 0x3000, "notified", ""),
+        PageFault(2, 2, 0, 0x4_8000, None, "wait", "mode"),
+        FetchStarted(2, 2, 0, 0x4_8000, "vcpu"),
+        VcpuBlocked(2, 2, 0, 0x4_8000, False),
+        PageReady(9, 9, 0, 0x3000),
+    )
+    assert [tuple(stroke) for entry in made for stroke in sequence.strokes(entry)] == [
+        ("call", 0, -1, "□ page 0x48000000"),
+        ("answer", -1, 0, "token 0x3000"),
+        ("call", 0, -1, "□ page 0x48000000"),
+        ("answer", -1, 0, "PE waits"),
+        ("note", -1, -1, "▫ asked for"),
+        ("note", 0, 0, "‖ PE blocked"),
+        ("raise", -1, 0, "▣ ready 0x3000"),
+    ]
 
 
 def test_only_what_has_happened_is_shown() -> None:

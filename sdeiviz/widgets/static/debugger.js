@@ -17,8 +17,8 @@
  * @typedef {[event: number, state?: number, pending?: number, before?: number, entry?: string,
  *   refused?: string]} EventRow
  * @typedef {{ pes: number, kinds: Record<string, string>, strokes: Record<string, string>,
- *   look: string, tables: [name: string, title: string, columns: string[], none: string][]
- *   }} Machine more than one PE and its own events
+ *   look: string, tables: [name: string, title: string, columns: string[], none: string][],
+ *   drawings: [name: string, title: string][] }} Machine more than one PE and its own events
  * @typedef {{ id: string, image: string, profile: string, registers: string[], signs: Record<string, string>,
  *   states: [number, string, string][], rules: [string, [string, string][]][], diagram: string,
  *   program: CodeRow[] | null, machine: Machine | null }} Guest
@@ -41,7 +41,7 @@ const COMMANDS = /** @type {[string, string, string, string, string, number][]} 
 const OVER = ["over", "Step PE", "o", "Run one instruction of the PE shown, over the turns of others",
   "M5 2v8l6-4zM3 12h10v2H3z", 0];
 const BOLT = "M9 1L3 9h4l-1 6 7-9H8z";
-const TRAITS = ["moment", "registers", "context", "events", "pes", "table", "log", "markers", "console",
+const TRAITS = ["moment", "registers", "context", "events", "pes", "table", "drawing", "log", "markers", "console",
   "code", "breakpoints", "running", "error", "done"];
 /** What a PE does, by its letter: a sign and a word. */
 const DOES = /** @type {Record<string, [string, string]>} */ ({
@@ -256,7 +256,7 @@ class Surface {
   /** Ask the kernel for something. @param {string} what @param {object} more */
   send(what, more = {}) {
     if (this.store.gone) return this.tell(GONE);
-    if (this.running && !["stop", "log", "console", "code", "table"].includes(what)) return this.tell(BUSY);
+    if (this.running && !["stop", "log", "console", "code", "table", "drawing"].includes(what)) return this.tell(BUSY);
     this.note = "";
     this.store.sent += 1;
     try {
@@ -291,7 +291,8 @@ class Surface {
   /** @param {HTMLElement} el */
   build(el) {
     const root = h("div", {
-      class: `sdeiviz${this.machine ? " machine" : ""}`, tabindex: 0, role: "group", "data-lm-suppress-shortcuts": "true",
+      class: `sdeiviz${this.machine ? " machine" : ""}${this.machine?.drawings.length ? " paged" : ""}`,
+      tabindex: 0, role: "group", "data-lm-suppress-shortcuts": "true",
       "aria-label": `Debugger of ${this.guest.image}`, onkeydown: (/** @type {any} */ e) => this.key(e),
     });
     this.root = root;
@@ -484,16 +485,17 @@ class Surface {
 
   /** @param {Machine} machine */
   buildMachine(machine) {
-    this.tabs = [["", "Sequence"], ...machine.tables].map(([name, title]) => h("button", {
+    this.tabs = [["", "Sequence"], ...machine.tables, ...machine.drawings].map(([name, title]) => h("button", {
       type: "button", class: "small", "data-name": name, onclick: () => this.open(name),
     }, title));
     const parts = { heads: draw("svg", { class: "heads", "aria-hidden": "true" }), body: draw("svg", { role: "img" }) };
     this.sequence = h("div", { class: "sdeiviz-sequence" }, h("style", {}, machine.look), parts.heads, parts.body);
     this.sequenceParts = parts;
     this.grid = h("table", { class: "grid" });
+    this.picture = h("div", { class: "picture" });
     this.gridNone = h("p", { class: "none" });
     const tabs = h("div", { class: "tabs", role: "group", "aria-label": "What of the machine" }, ...this.tabs);
-    const [pane, scroller] = this.pane("machine", "Machine", [tabs], [this.sequence, this.grid, this.gridNone]);
+    const [pane, scroller] = this.pane("machine", "Machine", [tabs], [this.sequence, this.grid, this.gridNone, this.picture]);
     this.machineScroller = scroller;
     return pane;
   }
@@ -678,7 +680,7 @@ class Surface {
     if (any("events", "log", "moment")) this.paintDiagram();
     if (any("log", "moment")) this.paintLog();
     if (this.several && any("pes", "moment")) this.paintStrip();
-    if (this.machine && any("pes", "moment", "log", "table")) this.paintMachine();
+    if (this.machine && any("pes", "moment", "log", "table", "drawing")) this.paintMachine();
     if (any("console")) this.paintConsole();
     this.paintStatus();
     this.follow();
@@ -1020,12 +1022,15 @@ class Surface {
     const [, , columns, none] = this.machine.tables.find(([name]) => name === this.tab) ?? ["", "", [], ""];
     this.grid.hidden = !ready || !table.size;
     this.gridNone.hidden = !ready || table.size > 0;
+    const drawn = this.machine.drawings.some(([name]) => name === this.tab);
+    this.picture.hidden = !drawn;
     if (this.tab === "") return this.paintSequence();
+    if (drawn) return this.paintPicture();
     if (!ready) return;
     say(this.gridNone, none);
-    const drawn = JSON.stringify(table);
-    if (this.drawnTable !== drawn) {
-      this.drawnTable = drawn;
+    const cells = JSON.stringify(table);
+    if (this.drawnTable !== cells) {
+      this.drawnTable = cells;
       this.grid.replaceChildren(
         h("thead", {}, h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", {}, ...table.rows.map((/** @type {string[]} */ [first, ...rest]) =>
@@ -1034,14 +1039,29 @@ class Surface {
     if (table.rows.length < table.size) this.ask("table", { name: this.tab });
   }
 
+  /** A drawing that the kernel made; asked for anew at each moment that is shown. */
+  paintPicture() {
+    const { at, epoch } = this.model.get("moment");
+    const drawing = this.model.get("drawing");
+    const known = drawing?.name === this.tab;
+    if (!known) this.picture.replaceChildren();
+    else if (this.drawnPicture !== drawing) {
+      this.drawnPicture = drawing;
+      const parsed = new DOMParser().parseFromString(drawing.svg, "image/svg+xml");
+      this.picture.replaceChildren(document.importNode(parsed.documentElement, true));
+    }
+    if (!known || drawing.at !== at || drawing.epoch !== epoch) this.ask("drawing", { name: this.tab });
+  }
+
   /** The same drawing as views/sequence.py, from the strokes of the log's rows. */
   paintSequence() {
     const { now, size } = this.model.get("log");
-    const { gutter, least, most, line, bar } = SHAPE;
+    const { least, most, line, bar } = SHAPE;
+    const gutter = Math.max(SHAPE.gutter, 16 + 6.8 * grouped(this.model.get("moment").of).length);
     const pes = this.signs;
     const lanes = this.machine.pes + 1;
     const room = this.machineScroller.clientWidth - gutter - 4;
-    const pitch = Math.max(least, Math.min(most, Math.floor(room / lanes)));
+    const pitch = Math.max(least, Math.min(most, Math.floor(room / (lanes + 0.5))));
     const x = (/** @type {number} */ lane) => gutter + pitch * (lane + 1.5);
     let first = now;
     while (first > Math.max(0, now - ROWS.before) && this.store.log.has(first - 1)) first -= 1;
@@ -1113,7 +1133,7 @@ class Surface {
       }
     }
     lines.sort((a, b) => Number(a.tagName === "rect") - Number(b.tagName === "rect"));
-    const width = gutter + pitch * lanes;
+    const width = gutter + pitch * (lanes + 0.5); // what is noted on the last lane needs some room
     const mark = draw("g", { class: "now" }, draw("path", { d: `M${gutter} ${nowAt}H${width - 8}` }),
       draw("text", { x: gutter - 8, y: nowAt + 4 }, "now"));
     const { heads, body } = this.sequenceParts;
@@ -1172,7 +1192,7 @@ class Surface {
   /** Ask once for more of what is shown. @param {string} what @param {object} more */
   ask(what, more = {}) {
     const { at, epoch } = this.model.get("moment");
-    const key = `${what} ${at} ${epoch}`;
+    const key = JSON.stringify([what, more, at, epoch]);
     if (this.asked === key || this.store.gone) return;
     this.asked = key;
     this.send(what, more);

@@ -1,0 +1,185 @@
+"""Runs to rows: cases, ablations and sweeps, each row with everything that it depends on.
+
+A table is a CSV file that grows as runs end. Started again, only what is missing runs.
+"""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sdeiviz.experiment.parameters import Case, Parameters, varied
+from sdeiviz.experiment.runs import ExperimentError, Result, run
+from sdeiviz.machine.accounts import Activity
+
+Row = dict[str, str]
+"""A line of a table, by column."""
+
+_NOTES: Final = ("what", "why", "expect", "compare", "modes")
+"""Fields of a case on which no result depends."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is to be made."""
+
+    case: Case
+    mode: str
+    parameters: Parameters
+    seed: int = 1
+    varied: str = ""
+    """What a sweep varies, if this is of one."""
+
+    def inputs(self) -> Row:
+        """Return all that the result depends on, as text."""
+        case = {
+            f.name: str(getattr(self.case, f.name))
+            for f in dataclasses.fields(Case)
+            if f.name not in _NOTES
+        }
+        values = {name: str(p.value) for name, p in self.parameters.values.items()}
+        return {
+            "mode": self.mode,
+            "seed": str(self.seed),
+            "varied": self.varied,
+            **{f"case.{name}": value for name, value in case.items()},
+            **values,
+        }
+
+
+def outputs(result: Result) -> Row:
+    """Return what came of a run, as text; accounts are sums over all vCPUs."""
+    mean, median, worst = result.latencies
+    waits = {why: n for (what, why), n in sorted(result.faults.items()) if what == "wait"}
+    values: dict[str, object] = {
+        "window": result.window,
+        "computed": result.computed,
+        "rate": f"{result.rate:.6g}",
+        "touched": result.touched,
+        "served": result.served,
+        "errors": result.errors,
+        **{activity.value: result.spent(activity) for activity in Activity},
+        "faults": result.faults.total(),
+        **{
+            what: sum(n for (kind, _), n in result.faults.items() if kind == what)
+            for what in ("notified", "halt", "retry", "wait")
+        },
+        "waits": " ".join(f"{why}:{n}" for why, n in waits.items() if n),
+        "latency_mean": mean,
+        "latency_p50": median,
+        "latency_p99": worst,
+        "instructions": result.instructions,
+        "host_seconds": f"{result.host_seconds:.3f}",
+    }
+    return {f"result.{name}": str(value) for name, value in values.items()}
+
+
+def jobs(case: Case, parameters: Parameters, seeds: Iterable[int] | None = None) -> list[Job]:
+    """Return the runs of a case: every mode, with every seed where latency is drawn."""
+    if seeds is None:
+        first = parameters.whole("seeds.first")
+        drawn = case.distribution != "constant"
+        seeds = range(first, first + (parameters.whole("seeds.count") if drawn else 1))
+    return [Job(case, mode, parameters, seed) for seed in seeds for mode in case.modes]
+
+
+def sweep_jobs(name: str, parameters: Parameters) -> list[Job]:
+    """Return the runs of a sweep: every value in every mode, with one seed."""
+    sweep = parameters.sweep(name)
+    seed = parameters.whole("seeds.first")
+    found: list[Job] = []
+    for value in sweep.values:
+        changed, case = varied(parameters, parameters.case(sweep.case), sweep.parameter, value)
+        found += (Job(case, mode, changed, seed, sweep.parameter) for mode in sweep.modes)
+    return found
+
+
+class Table:
+    """A CSV file of results.
+
+    Parameters
+    ----------
+    path
+        The file; made with the first row. A last line that was cut off is dropped.
+
+    Raises
+    ------
+    ExperimentError
+        It is there and is not such a table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[Row] = []
+        """What is there, in order."""
+        if not path.exists():
+            return
+        text = path.read_text("utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        reader = csv.DictReader(io.StringIO(whole), strict=True)
+        if "result.computed" not in (reader.fieldnames or ()):
+            raise ExperimentError(f"{path} is no table of results: choose another file")
+        self.rows = list(reader)
+        if whole != text:
+            path.write_text(whole, "utf-8")
+
+    def find(self, job: Job) -> Row | None:
+        """Return the row of a run, None if it was not made yet."""
+        inputs = job.inputs()
+        return next((r for r in self.rows if inputs.items() <= r.items()), None)
+
+    def add(self, job: Job, result: Result) -> Row:
+        """Append a row; returns it."""
+        row = job.inputs() | outputs(result)
+        if self.rows and list(self.rows[0]) != list(row):
+            raise ExperimentError(f"{self.path} has other columns: choose another file")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(row), lineterminator="\n")
+        if not self.rows:
+            writer.writeheader()
+        writer.writerow(row)
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+        self.rows.append(row)
+        return row
+
+
+def complete(
+    work: Iterable[Job],
+    table: Table,
+    executor: Executor | None = None,
+    runner: Callable[[Case, str, Parameters, int], Result] = run,
+) -> Iterator[Row]:
+    """Make the runs that a table does not have yet; yields a row for each job, in order.
+
+    Parameters
+    ----------
+    work
+        What is wanted.
+    table
+        What is there, and where new rows go.
+    executor
+        Makes runs elsewhere, None: here, one after the other.
+    runner
+        Makes a run.
+    """
+    wanted = list(work)
+    missing: list[Job] = []
+    for job in wanted:
+        if job not in missing and table.find(job) is None:
+            missing.append(job)
+    results = iter(
+        (executor.map if executor else map)(
+            runner,
+            [job.case for job in missing],
+            [job.mode for job in missing],
+            [job.parameters for job in missing],
+            [job.seed for job in missing],
+        )
+    )
+    for job in wanted:
+        yield table.find(job) or table.add(job, next(results))

@@ -1,0 +1,207 @@
+"""The pages that the host may take away, each by where it is."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from sdeiviz.debugger.snapshot import PagesView, Snapshot
+from sdeiviz.machine.paging import PageState
+from sdeiviz.trace import PageFault
+from sdeiviz.views import drawing, markup, words
+
+TITLE: Final = "Pages"
+NONE: Final = "The host takes no page away from this machine."
+
+CELLS: Final = 1024
+"""At most so many cells; where there are more pages, several share one."""
+STATES: Final = {
+    PageState.PRESENT: ("present", "solid", "#"),
+    PageState.FETCHING: ("being fetched", "cross", "x"),
+    PageState.ABSENT: ("absent", "empty", "."),
+    PageState.ZERO: ("the shared zero page", "dots", "0"),
+}
+"""Name, filling and letter of each state."""
+
+_WIDTH, _LEFT = 704, 92  # pixels
+
+
+def touched(pages: PagesView) -> PagesView:
+    """Return the pages without those at both ends that nobody has written yet."""
+    untouched = bytes([PageState.ZERO])
+    states = pages.states.lstrip(untouched)
+    first = pages.first + len(pages.states) - len(states)
+    return replace(pages, first=first, states=states.rstrip(untouched))
+
+
+def counts(pages: PagesView) -> dict[PageState, int]:
+    """Return how many pages are in each state."""
+    amounts = Counter(pages.states)
+    return {state: amounts[state] for state in STATES}
+
+
+def last_fault(snapshot: Snapshot) -> PageFault | None:
+    """Return the last fault on one of these pages until now."""
+    if snapshot.pages is None:
+        return None
+    pages = touched(snapshot.pages)
+    for event in reversed(snapshot.trace[: snapshot.now]):
+        if isinstance(event, PageFault) and 0 <= event.gfn - pages.first < len(pages.states):
+            return event
+    return None
+
+
+def cells(pages: PagesView) -> tuple[int, list[PageState]]:
+    """Return how many pages share a cell, and the state that each cell shows.
+
+    A cell shows that a page is being fetched as soon as one of its pages is; else what most are.
+    """
+    each = max(1, -(-len(pages.states) // CELLS))
+    shown = []
+    for at in range(0, len(pages.states), each):
+        amounts = Counter(pages.states[at : at + each])
+        most = max(STATES, key=lambda state: amounts[state])
+        shown.append(PageState.FETCHING if amounts[PageState.FETCHING] else most)
+    return each, shown
+
+
+def _columns(shown: list[PageState]) -> int:
+    return 32 if len(shown) <= 256 else 64
+
+
+def _summary(pages: PagesView) -> str:
+    limit = "" if pages.limit is None else f"; at most {pages.limit:,} may be"
+    return f"{pages.resident:,} of {words.count(len(pages.states), 'page')} in memory{limit}"
+
+
+def _told(fault: PageFault) -> str:
+    return f"last fault: {words.page(fault.gfn)}, {fault.decision}, PE {fault.vcpu}"
+
+
+def _shared(each: int) -> str:
+    return (
+        f"a cell is {each} pages: being fetched if one is, else what most are" if each > 1 else ""
+    )
+
+
+def text(snapshot: Snapshot) -> str:
+    """Return how many pages are where, and the map in letters."""
+    pages = snapshot.pages
+    if pages is None:
+        return NONE
+    amounts = counts(pages)
+    summary = _summary(pages)
+    pages = touched(pages)
+    each, shown = cells(pages)
+    fault = last_fault(snapshot)
+    legend = "  ".join(
+        f"{letter} {name}: {amounts[state]:,}" for state, (name, _, letter) in STATES.items()
+    )
+    lines = [summary, legend]
+    lines += [said for said in (_shared(each), _told(fault) if fault else "") if said]
+    columns = _columns(shown)
+    for at in range(0, len(shown), columns):
+        letters = "".join(STATES[state][2] for state in shown[at : at + columns])
+        lines.append(f"{_address(pages, at * each):>12}  {letters}")
+        if fault and (column := (fault.gfn - pages.first) // each - at) in range(columns):
+            lines.append(" " * (14 + column) + "^")
+    return "\n".join(lines)
+
+
+def _address(pages: PagesView, page: int) -> str:
+    return f"{pages.first + page << words.PAGE_SHIFT:#x}"
+
+
+def html(snapshot: Snapshot) -> str:
+    """Return the same, preformatted."""
+    return markup.preformatted(TITLE, text(snapshot))
+
+
+_SHEET: Final = drawing.look(
+    "sdeiviz-pagemap",
+    """
+.sdeiviz-pagemap .cells { fill: none; stroke: var(--rule); stroke-width: 0.5; }
+.sdeiviz-pagemap .last { fill: none; stroke: var(--pane); stroke-width: 5; }
+.sdeiviz-pagemap .last.ring { stroke: var(--ink); stroke-width: 2.5; }
+""",
+)
+
+
+def svg(snapshot: Snapshot) -> str:
+    """Return the map: neighbours in the same state are one area."""
+    pages = snapshot.pages
+    if pages is None:
+        size = 320.0, 24.0
+        return drawing.document("sdeiviz-pagemap", _SHEET, size, TITLE, drawing.text(4, 16, NONE))
+    amounts, summary = counts(pages), _summary(pages)
+    pages = touched(pages)
+    each, shown = cells(pages)
+    columns = _columns(shown)
+    side = _WIDTH // columns
+    top, rows = 28, -(-len(shown) // columns)
+    parts = [drawing.text(_LEFT, 16, summary, "strong")]
+    for state, (_, filling, _) in STATES.items():
+        path = "".join(
+            f"M{_LEFT + x * side} {top + y * side}h{run * side}v{side}h-{run * side}z"
+            for x, y, run in _runs(shown, columns, state)
+        )
+        if path:
+            parts.append(f'<path fill="url(#{filling})" d="{path}"/>')
+    parts.append(_grid(len(shown), columns, side, top))
+    parts += [
+        drawing.text(
+            _LEFT - 8,
+            top + y * side + side / 2 + 4,
+            _address(pages, y * columns * each),
+            "muted end",
+        )
+        for y in range(0, rows, -(-18 // side))
+    ]
+    y = top + rows * side + 22.0
+    items = [(filling, f"{name}: {amounts[s]:,}") for s, (name, filling, _) in STATES.items()]
+    legend, y = drawing.legend(items, _LEFT, y, _WIDTH)
+    parts.append(legend)
+    if said := _shared(each):
+        parts.append(drawing.text(_LEFT, y, said, "muted"))
+        y += 20
+    if fault := last_fault(snapshot):
+        cell = (fault.gfn - pages.first) // each
+        x, row = _LEFT + cell % columns * side, top + cell // columns * side
+        parts += [_ring(x, row, side), _ring(_LEFT + 1, y - 10, 11)]
+        parts.append(drawing.text(_LEFT + 20, y, _told(fault)))
+        y += 20
+    title = f"{TITLE}: {summary}"
+    size = _LEFT + _WIDTH + 8, y - 8
+    return drawing.document("sdeiviz-pagemap", _SHEET, size, title, "\n".join(parts))
+
+
+def _runs(shown: list[PageState], columns: int, state: PageState) -> Iterator[tuple[int, int, int]]:
+    """Yield column, row and length of all runs of a state."""
+    for at in range(0, len(shown), columns):
+        row = shown[at : at + columns]
+        begin = 0
+        while begin < len(row):
+            end = begin
+            while end < len(row) and row[end] == state:
+                end += 1
+            if end > begin:
+                yield begin, at // columns, end - begin
+            begin = end + 1
+
+
+def _grid(length: int, columns: int, side: int, top: int) -> str:
+    full, rest = divmod(length, columns)
+    path = ""
+    for y in range(full + bool(rest) + 1):
+        wide = columns if y <= full else rest
+        path += f"M{_LEFT} {top + y * side}h{wide * side}"
+    for x in range(columns + 1):
+        high = full + (x <= rest and rest > 0)
+        if high:
+            path += f"M{_LEFT + x * side} {top}v{high * side}"
+    return f'<path class="cells" d="{path}"/>'
+
+
+def _ring(x: float, y: float, side: float) -> str:
+    place = f'x="{x:g}" y="{y:g}" width="{side:g}" height="{side:g}"'
+    return f'<rect class="last" {place}/><rect class="last ring" {place}/>'

@@ -1,0 +1,319 @@
+"""Threads over time: who runs, who sleeps over a page, and who stands still because its PE does.
+
+A drawing is made of bins of half a pixel. What is longer fills its bins whole; where a bin holds
+several spans, each has its share of the height.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sdeiviz.debugger.snapshot import Snapshot
+from sdeiviz.trace import TraceEvent
+from sdeiviz.views import drawing, markup, words
+from sdeiviz.views.threads import Doing, History, Mark, Row, history
+
+TITLE: Final = "Threads"
+NONE: Final = "Nothing has happened yet."
+LABELS: Final = ("synchronous", "asynchronous")
+
+_FILLINGS: Final = {
+    Doing.RUNNING: "solid",
+    Doing.BLOCKED: "cross",
+    Doing.HALTED: "bars",
+    Doing.ASLEEP: "slant",
+    Doing.STALLED: "back",
+    Doing.READY: "dots",
+}
+"""Idle and off stay empty."""
+_LETTERS: Final = {
+    Doing.RUNNING: "#",
+    Doing.BLOCKED: "X",
+    Doing.HALTED: "h",
+    Doing.ASLEEP: "z",
+    Doing.STALLED: "x",
+    Doing.READY: ".",
+    Doing.IDLE: " ",
+    Doing.OFF: " ",
+}
+_SAYS: Final = {
+    Doing.RUNNING: "runs",
+    Doing.BLOCKED: "blocked: waits for its page",
+    Doing.HALTED: "halted: waits, except for interrupts",
+    Doing.STALLED: "stalled: its PE waits for another's page",
+    Doing.ASLEEP: "asleep over its page",
+    Doing.READY: "ready: another runs",
+}
+_MARKS: Final = {
+    "notified": ("\N{WHITE DOWN-POINTING TRIANGLE}", "v", "fault, guest told"),
+    "waited": ("\N{MULTIPLICATION SIGN}", "!", "fault, PE waits"),
+    "ready": ("\N{BLACK UP-POINTING TRIANGLE}", "^", "page-ready"),
+}
+"""Sign, letter and words."""
+
+STRIP: Final = 64
+"""Letters of a strip of text."""
+_LEFT, _PLOT, _RIGHT = 96, 720, 112  # pixels
+_ROW, _PE_ROW, _GAP = 20, 10, 6
+_BIN = 0.5
+
+Run = tuple[str, History]
+"""What a run is called, "" where it is the only one, and what happened in it."""
+
+
+def up_to_now(snapshot: Snapshot) -> History:
+    """Return what the guest's threads did until the moment shown."""
+    return history(snapshot.trace[: snapshot.now], end=None if _over(snapshot) else snapshot.time)
+
+
+def _over(snapshot: Snapshot) -> bool:
+    """Tell whether the guest has ended what it measures."""
+    return any(getattr(event, "name", "") == "end" for event in snapshot.trace[: snapshot.now])
+
+
+def text(snapshot: Snapshot) -> str:
+    """Return the percentages of every thread until now, and a strip of letters for each."""
+    return text_of(up_to_now(snapshot))
+
+
+def html(snapshot: Snapshot) -> str:
+    """Return the same, preformatted."""
+    return markup.preformatted(TITLE, text(snapshot))
+
+
+def svg(snapshot: Snapshot) -> str:
+    """Return the drawing of what happened until now."""
+    return drawn([("", up_to_now(snapshot))])
+
+
+def compare(
+    first: Sequence[TraceEvent],
+    second: Sequence[TraceEvent],
+    labels: tuple[str, str] = LABELS,
+    length: int | None = None,
+) -> str:
+    """Return a drawing of two runs, one above the other, on one axis of time.
+
+    Parameters
+    ----------
+    first, second
+        Their traces; each begins where its guest says that it begins to measure.
+    labels
+        What they are called.
+    length
+        How many nanoseconds to show, None: all that the longer one measures.
+    """
+    return drawn(_pair(first, second, labels, length))
+
+
+def compare_text(
+    first: Sequence[TraceEvent],
+    second: Sequence[TraceEvent],
+    labels: tuple[str, str] = LABELS,
+    length: int | None = None,
+) -> str:
+    """Return the same as text; a letter is as long in both."""
+    runs = _pair(first, second, labels, length)
+    longest = _longest(runs)
+    return "\n\n".join(f"{label}\n{text_of(run, longest)}" for label, run in runs)
+
+
+def _pair(
+    first: Sequence[TraceEvent],
+    second: Sequence[TraceEvent],
+    labels: tuple[str, str],
+    length: int | None,
+) -> list[Run]:
+    runs = []
+    for label, trace in zip(labels, (first, second), strict=True):
+        run = history(trace)
+        if length is not None:
+            run = history(trace, run.start, min(run.end, run.start + length))
+        runs.append((label, run))
+    return runs
+
+
+def _longest(runs: Sequence[Run]) -> int:
+    return max(1, *(run.end - run.start for _, run in runs))
+
+
+# -- as text
+
+
+def text_of(run: History, length: int | None = None) -> str:
+    """Return what happened as text.
+
+    Parameters
+    ----------
+    length
+        Nanoseconds that a whole strip stands for, None: as many as the run has.
+    """
+    took = run.end - run.start
+    length = length or max(1, took)
+    if not run.rows:
+        return NONE
+    names = max(len(name) for name in (*(f"  {row.name}" for row in run.rows), "fault, guest told"))
+    lines = [f"{words.duration(took)}; each letter is {words.duration(length // STRIP)}"]
+    for row in run.rows:
+        indent = "" if row.thread is None else "  "
+        if row.thread is None:
+            lines += [
+                f"{_MARKS[kind][2]:<{names}} {strip} {amount:,}"
+                for kind, strip, amount in _strips_of_marks(run, row.vcpu, length)
+            ]
+        spent = row.spent()
+        parts = zip(spent, words.percentages(list(spent.values())), strict=True)
+        said = ", ".join(f"{doing} {part}" for doing, part in parts if part != "0 %")
+        lines.append(f"{indent + row.name:<{names}} {_strip(row, run.start, length)} {said}")
+    return "\n".join(lines)
+
+
+def _strip(row: Row, start: int, length: int) -> str:
+    letters = ""
+    for spent in _bins(row, start, length, STRIP):
+        letters += _LETTERS[max(spent, key=lambda d: spent[d])] if spent else " "
+    return f"|{letters}|"
+
+
+def _strips_of_marks(run: History, vcpu: int, length: int) -> list[tuple[str, str, int]]:
+    made = []
+    for kind, (_, letter, _) in _MARKS.items():
+        marks = [mark for mark in run.marks if mark.kind == kind and mark.vcpu == vcpu]
+        if marks:
+            places = {_place(mark, run.start, length, STRIP) for mark in marks}
+            strip = "".join(letter if n in places else " " for n in range(STRIP))
+            made.append((kind, f"|{strip}|", len(marks)))
+    return made
+
+
+def _place(mark: Mark, start: int, length: int, bins: int) -> int:
+    return min(bins - 1, (mark.time - start) * bins // length)
+
+
+def _bins(row: Row, start: int, length: int, bins: int) -> list[dict[Doing, int]]:
+    """Return how much time of each bin was spent on what, in nanoseconds times `bins`."""
+    made: list[dict[Doing, int]] = [{} for _ in range(bins)]
+    for doing, begin, end in row.spans:
+        first, last = (begin - start) * bins, (end - start) * bins
+        for n in range(first // length, min(bins, -(-last // length))):
+            part = min(last, (n + 1) * length) - max(first, n * length)
+            made[n][doing] = made[n].get(doing, 0) + part
+    return made
+
+
+# -- as a drawing
+
+
+def drawn(runs: Sequence[Run]) -> str:
+    """Return a drawing of runs, one above the other, on one axis of time."""
+    length = _longest(runs)
+    parts: list[str] = []
+    used: set[Doing] = set()
+    y = 4.0
+    for label, run in runs:
+        if label:
+            took = words.duration(run.end - run.start)
+            parts.append(drawing.text(4, y + 14, label, "strong"))
+            parts.append(drawing.text(_LEFT + _PLOT, y + 14, f"measured: {took}", "muted end"))
+            y += 20
+        for row in run.rows:
+            used |= row.spent().keys()
+            if row.thread is None:
+                parts.append(_marks(run, row.vcpu, length, y))
+                y += 22
+            parts.append(_row(row, run, length, y))
+            y += (_PE_ROW if row.thread is None else _ROW) + _GAP
+        y += 8
+    if used:
+        parts.append(_axis(length, y))
+        fills = [(_FILLINGS[doing], says) for doing, says in _SAYS.items() if doing in used]
+        legend, y = drawing.legend(fills, _LEFT, y + 40, _PLOT + _RIGHT)
+        parts.append(legend)
+        for n, (sign, _, says) in enumerate(_MARKS.values()):
+            parts.append(drawing.text(_LEFT + 150 * n, y, f"{sign} {says}"))
+    else:
+        parts.append(drawing.text(4, y, NONE))
+    title = f"{TITLE}: " + " and ".join(label or "up to now" for label, _ in runs)
+    size = _LEFT + _PLOT + _RIGHT, y + 10
+    return drawing.document("sdeiviz-timeline", _SHEET, size, title, "\n".join(parts))
+
+
+_SHEET: Final = drawing.look(
+    "sdeiviz-timeline",
+    """
+.sdeiviz-timeline .notified { fill: none; stroke: var(--accent); stroke-width: 1.3; }
+.sdeiviz-timeline .waited { fill: none; stroke: var(--bad); stroke-width: 1.6; }
+.sdeiviz-timeline .ready { fill: var(--ink); stroke: none; }
+""",
+)
+
+
+def _row(row: Row, run: History, length: int, y: float) -> str:
+    high, indent, look = (_PE_ROW, 4, "muted") if row.thread is None else (_ROW, 14, "strong")
+    spent = row.spent()
+    share = dict(zip(spent, words.percentages(list(spent.values())), strict=True))
+    runs = f"runs {share.get(Doing.RUNNING, '0 %')}"
+    base = y + high / 2 + 4
+    width = (run.end - run.start) * _PLOT / length
+    return (
+        drawing.text(indent, base, row.name, look)
+        + drawing.text(_LEFT + _PLOT + 10, base, runs, look)
+        + f'<g transform="translate({_LEFT} {y:g})">{_areas(row, run.start, length, high)}'
+        f'<path class="rule" d="M0 0H{width:.1f}V{high}H0Z"/></g>'
+    )
+
+
+def _areas(row: Row, start: int, length: int, high: int) -> str:
+    """Return an area for each thing done; the lower ones are drawn over the higher."""
+    bins = round(_PLOT / _BIN)
+    heights = []
+    for spent in _bins(row, start, length, bins):
+        amounts = [spent.get(doing, 0) for doing in _FILLINGS]
+        rest = length - sum(amounts)
+        heights.append(words.apportion([*amounts, rest], high))
+    parts: list[str] = []
+    for n, filling in enumerate(_FILLINGS.values()):
+        if any(column[n] for column in heights):
+            tops = [sum(column[: n + 1]) for column in heights]
+            parts.insert(0, f'<path fill="url(#{filling})" d="{_steps(tops, high)}"/>')
+    return "".join(parts)
+
+
+def _steps(tops: Sequence[int], high: int) -> str:
+    """Return the outline of an area whose height changes in steps; equal neighbours are one."""
+    path, at, since = f"M0 {high}", 0, 0
+    for n, top in enumerate([*tops, 0]):
+        if top != at:
+            path += (f"h{(n - since) * _BIN:g}" if n > since else "") + f"v{at - top}"
+            at, since = top, n
+    return path + "z"
+
+
+def _marks(run: History, vcpu: int, length: int, y: float) -> str:
+    """Return signs of faults and, below them, of pages that are ready: at most one in 4 pixels."""
+    parts = []
+    places = _PLOT // 4
+    for kind, shape, top in (
+        ("notified", "m-3 0h6l-3 6z", 2),
+        ("waited", "m-3 0l6 6m0 -6l-6 6", 2),
+        ("ready", "m-3 6h6l-3 -6z", 12),
+    ):
+        at = {
+            _place(mark, run.start, length, places)
+            for mark in run.marks
+            if mark.kind == kind and mark.vcpu == vcpu
+        }
+        if at:
+            path = "".join(f"M{_LEFT + 4 * n + 2} {y + top:g}{shape}" for n in sorted(at))
+            parts.append(f'<path class="{kind}" d="{path}"/>')
+    return "".join(parts)
+
+
+def _axis(length: int, y: float) -> str:
+    places, unit, size = drawing.ticks(length)
+    parts = [f'<path class="rule" d="M{_LEFT} {y:g}h{_PLOT}"/>']
+    for place in places:
+        x = _LEFT + place * _PLOT / length
+        parts.append(f'<path class="rule" d="M{x:.1f} {y:g}v5"/>')
+        parts.append(drawing.text(round(x, 1), y + 18, f"{place / size:g}", "middle muted"))
+    parts.append(drawing.text(_LEFT + _PLOT + 10, y + 18, unit, "muted"))
+    return "".join(parts)

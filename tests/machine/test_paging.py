@@ -1,0 +1,248 @@
+"""The host's memory manager, seen by a guest that knows nothing of it: pages go and come back."""
+
+from typing import Any
+
+import pytest
+
+from sdeiviz import Session, VirtualMachine
+from sdeiviz.apf import MODES
+from sdeiviz.errors import Error
+from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
+from sdeiviz.machine.latency import Constant, LogNormal, Recorded
+from sdeiviz.machine.store import Swap
+from sdeiviz.trace import FetchDone, FetchStarted, PageEvicted, PageFault, VcpuBlocked
+from tests.machine.guest import MEMORY, guest
+
+FIRST, PAGES = 0x4009_0000, 64
+"""The pages that the guest writes."""
+
+WRITER = f"""
+    .equ FIRST, {FIRST:#x}
+    mov x20, #0                     // pass
+pass:
+    ldr x1, =FIRST
+    mov x2, #0
+page:
+    ldr x3, [x1]
+    cmp x3, x20                     // what the pass before wrote: its number
+    cinc x21, x21, ne               // x21: mistakes
+    add x4, x20, #1
+    str x4, [x1]
+    str x2, [x1, #8]
+    add x1, x1, #4096
+    add x2, x2, #1
+    cmp x2, #{PAGES}
+    b.ne page
+    add x20, x20, #1
+    cmp x20, #3
+    b.ne pass
+    off
+"""
+
+
+def writer(paging: Paging | None, **options: Any) -> VirtualMachine:
+    return guest(WRITER).vm(paging=paging, **options)
+
+
+def small(**options: Any) -> Paging:
+    return Paging(mode="sync", latency=Constant(1000), resident=16, **options)
+
+
+def content(vm: VirtualMachine) -> bytes:
+    pages = range(MEMORY >> 12)
+    return b"".join(vm.pager.content(n) if vm.pager else vm.memory.page(n) for n in pages)
+
+
+def test_every_byte_is_right_and_every_nanosecond_accounted_for() -> None:
+    plain, vm = writer(None), writer(small())
+    assert plain.run().reason == vm.run().reason == "power-off"
+    assert vm.vcpus[0].x[21] == plain.vcpus[0].x[21] == 0
+    assert vm.index == plain.index
+    assert content(vm) == content(plain)
+    # A cyclic walk through 64 pages with 16 in memory: each of the two later passes misses each.
+    faults = [event for event in vm.trace if isinstance(event, PageFault)]
+    assert len(faults) == 2 * PAGES
+    assert {(f.decision, f.reason, f.token) for f in faults} == {("wait", "mode", None)}
+    account = vm.vcpus[0].account.at(vm.time)
+    assert account["run"] == vm.index
+    assert account["blocked"] == 2 * PAGES * 1000
+    assert account["overhead"] == 0
+    assert sum(account.values()) == vm.time == vm.index + 2 * PAGES * 1000
+
+
+def test_declared_costs_are_overhead_to_the_nanosecond() -> None:
+    costs = Costs(exit=100, lookup=20, map=3, zero=7, block=500, place=11)
+    vm = writer(small(costs=costs))
+    vm.run()
+    account = vm.vcpus[0].account.at(vm.time)
+    first_touches = PAGES * (100 + 20 + 7 + 3)
+    faults = 2 * PAGES * (100 + 20 + 500 + 3)
+    off = 100  # the hypercall that switches off
+    assert account["overhead"] == first_touches + faults + off
+    # The page is on its way before the vCPU has gone to sleep.
+    assert account["blocked"] == 2 * PAGES * (1000 + 11 - 500)
+    assert sum(account.values()) == vm.time
+
+
+def test_the_life_of_one_page() -> None:
+    vm = writer(small())
+    vm.run()
+    gfn = FIRST >> 12
+    kinds = (FetchStarted, FetchDone, PageEvicted, PageFault, VcpuBlocked)
+    life = [type(e).__name__ for e in vm.trace if isinstance(e, kinds) and e.gfn == gfn]
+    once = ["FetchStarted", "PageFault", "VcpuBlocked", "FetchDone"]
+    assert [name for name in life if name != "PageEvicted"] == [
+        "PageFault", "FetchStarted", "VcpuBlocked", "FetchDone",
+        "PageFault", "FetchStarted", "VcpuBlocked", "FetchDone",
+    ]  # fmt: skip
+    assert sorted(once) == sorted(set(life) - {"PageEvicted"})
+    assert life.count("PageEvicted") == 3
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_guest_that_never_asks_is_never_told(mode: str) -> None:
+    vm = writer(Paging(mode=mode, latency=Constant(1000), resident=16))
+    assert vm.run().reason == "power-off"
+    assert vm.vcpus[0].x[21] == 0
+    assert vm.apf
+    counters = vm.apf.vcpus[0].counters
+    assert counters.asynchronous.keys() <= {"halt"}
+    assert content(vm) == content_of_plain()
+
+
+def content_of_plain() -> bytes:
+    vm = writer(None)
+    vm.run()
+    return content(vm)
+
+
+def test_absent_pages_are_not_read_by_the_host() -> None:
+    vm = writer(small())
+    vm.run()
+    assert vm.pager
+    page = vm.pager.page(FIRST >> 12)
+    assert vm.pager.states[page] == PageState.ABSENT
+    with pytest.raises(PageAbsent, match=r"^the page at 0x40090000 is absent: its content is not"):
+        vm.memory[FIRST + 8 : FIRST + 16]
+    with pytest.raises(PageAbsent):
+        vm.memory[FIRST - 8 : FIRST + 8] = bytes(16)
+    last = FIRST + (PAGES - 1) * 4096
+    assert vm.memory[last : last + 8] == (3).to_bytes(8, "little")
+
+
+def test_the_host_may_write_where_nothing_was_yet() -> None:
+    vm = writer(small())
+    vm.write_memory(FIRST + 4096 * 70, b"here")
+    assert vm.memory[FIRST + 4096 * 70 : FIRST + 4096 * 70 + 5] == b"here\0"
+    assert vm.pager
+    assert vm.pager.resident == 1
+
+
+@pytest.mark.parametrize("clock", ["native", "python"])
+def test_one_trace_however_it_is_run(clock: str) -> None:
+    paging = small(costs=Costs(exit=100, lookup=20, map=3, zero=7, block=500))
+    vm = writer(paging)
+    vm.run()
+    stepped = writer(paging, clock=clock)
+    while not stepped.stopped:
+        stepped.run(7)
+    assert list(stepped.trace) == list(vm.trace)
+    assert stepped.time == vm.time
+    recorded = Session(
+        guest(WRITER).path, load_address=0x4008_0000, memory=MEMORY, paging=paging, clock=clock
+    )
+    recorded.run()
+    assert list(recorded.trace) == list(vm.trace)
+
+
+def test_a_recording_goes_back_and_forth_through_faults() -> None:
+    paging = small(costs=Costs(exit=100, block=500))
+    session = Session(guest(WRITER).path, load_address=0x4008_0000, memory=MEMORY, paging=paging)
+    session.run()
+    end = session.snapshot()
+    places = [37, 400, 1201, 900, 1, session.total]
+    seen = {}
+    for place in places + places[::-1]:
+        session.goto(place)
+        snapshot = session.snapshot()
+        assert seen.setdefault(place, (snapshot.pages, snapshot.time, snapshot.accounts)) == (
+            snapshot.pages,
+            snapshot.time,
+            snapshot.accounts,
+        )
+    session.goto(session.total)
+    assert session.snapshot().pages == end.pages
+    assert end.pages
+    assert end.pages.resident in (15, 16)
+    assert end.pages.limit == 16
+
+
+def test_a_saved_machine_goes_on_elsewhere() -> None:
+    vm = writer(small())
+    vm.run()
+    first = writer(small())
+    first.run(700)
+    second = writer(small())
+    second.load(first.save())
+    assert second.run().reason == "power-off"
+    assert content(second) == content(vm)
+    assert second.time == vm.time
+
+
+def test_a_reset_forgets_what_was_where() -> None:
+    code = WRITER.replace("    off\n", "    ldr x5, =0x40081000\n    call 0x84000009\n")
+    vm = guest(code).vm(paging=small())
+    vm.run(5 * 1200)
+    assert vm.vcpus[0].x[21] == 0, "a page is zero again after the reset"
+
+
+def test_pages_that_drive_each_other_out_stop_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sdeiviz.machine.paging.FEWEST_RESIDENT", 1)
+    code = f"ldr x1, ={FIRST + 4096 - 8:#x}\n1: stp x1, x1, [x1]\n add x1, x1, #4096\n b 1b"
+    vm = guest(code).vm(paging=Paging(mode="sync", latency=Constant(10), resident=1))
+    stop = vm.run()
+    assert stop.reason == "thrashing"
+    assert "never has all its pages" in stop.detail
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "x86"}, "no async page fault mode 'x86': choose from arm64-v4"),
+        ({"resident": 15}, "15 resident pages: want 16 or more"),
+        ({"depth": 0}, "a store that brings 0 pages at a time"),
+        ({"irq": 32}, "no PPI 32: they are 16 to 31"),
+    ],
+)
+def test_bad_parameters(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(Error, match=message):
+        Paging(**options)
+
+
+def test_a_store_serves_so_many_requests_at_a_time() -> None:
+    swap = Swap(Constant(100), depth=2, place=5)
+    for page in range(6):
+        swap.put(page, bytes([page]))
+        swap.request(page, time=0 if page < 5 else 1000)
+    assert swap.deadline == 105
+    assert swap.arrivals(104) == []
+    assert swap.arrivals(105) == [(0, b"\0"), (1, b"\1")]
+    other = Swap(Constant(100), depth=2, place=5)
+    other.load(swap.save())
+    for store in (swap, other):
+        assert [page for page, _ in store.arrivals(305)] == [2, 3, 4]
+        assert store.deadline == 1105
+
+
+def test_latency_models() -> None:
+    assert [Recorded((5, 7)).draw(n) for n in range(3)] == [5, 7, 5]
+    model = LogNormal(mean=1000, sigma=1, shortest=50, longest=100_000)
+    drawn = [model.draw(n) for n in range(20_000)]
+    assert drawn[:3] == [model.draw(n) for n in range(3)], "the same number, the same duration"
+    assert 950 < sum(drawn) / len(drawn) < 1050
+    # The median of a log-normal is its mean times exp(-sigma^2/2) = 606.5.
+    assert 580 < sorted(drawn)[10_000] < 633
+    assert LogNormal(1000, 1, seed=2).draw(0) != LogNormal(1000, 1).draw(0)
+    for bad in (lambda: Constant(-1), lambda: Recorded(()), lambda: LogNormal(1, 6)):
+        with pytest.raises(Error):
+            bad()
