@@ -184,5 +184,5 @@ def test_any_order_of_events(urgent: bool) -> None:
 
     Chosen.urgent = urgent
     run_state_machine_as_test(
-        Chosen, settings=settings(max_examples=200, stateful_step_count=40, deadline=None)
+        Chosen, settings=settings(max_examples=400, stateful_step_count=40, deadline=None)
     )
