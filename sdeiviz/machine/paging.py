@@ -40,8 +40,8 @@ RECLAIM: Final = 32
 _STUCK: Final = 10_000
 """Faults without an instruction completed in between: the guest cannot go on."""
 SHORTEST_RETRY: Final = 1_000
-"""Nanoseconds: where the host's work costs nothing, a fault that is tried again still takes time, or
-it would be tried for ever at one moment."""
+"""Nanoseconds: where the host's work costs nothing, a fault that is tried again still takes time,
+or it would be tried for ever at one moment."""
 
 
 class PageState(IntEnum):
