@@ -102,8 +102,8 @@ class Recording:
     def happened(self) -> int:
         """How many events of the trace have happened where the machine is.
 
-        It may be some more, or some less, than the index tells: an instruction whose page is missing
-        begins, and all that follows until it can complete happens at the same index.
+        It may be fewer than those up to the index: an instruction whose page is missing begins, and
+        all that follows until it can complete happens at the same index.
         """
         return self._known + len(self._again)
 
