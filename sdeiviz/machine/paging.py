@@ -39,6 +39,9 @@ RECLAIM: Final = 32
 """Pages that are taken away at a time, as Linux does (SWAP_CLUSTER_MAX); an eighth of few."""
 _STUCK: Final = 10_000
 """Faults without an instruction completed in between: the guest cannot go on."""
+SHORTEST_RETRY: Final = 1_000
+"""Nanoseconds: where the host's work costs nothing, a fault tried again still takes time, or it
+would be tried for ever at one moment."""
 
 
 class PageState(IntEnum):
@@ -198,6 +201,7 @@ class Pager:
         elif answer.decision is Decision.HALT:
             vcpu.stall(Activity.HALTED, self.gfn(page))
         elif answer.decision is Decision.RETRY:
+            self._spend(vcpu, max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
             vm.scheduler.end_turn()
         else:
             self._spend(vcpu, costs.inject)
@@ -250,19 +254,23 @@ class Pager:
         for page, data in self.store.arrivals(time):
             self.place(page, data)
 
-    def place(self, page: int, data: bytes) -> bool:
-        """Put the content of a page into memory, and wake who waits for it.
+    def place(self, page: int, data: bytes | None) -> bool:
+        """Put the content of a page into memory, None for zeros, and wake who waits for it.
 
         Returns False where it is there already; then nothing is changed.
         """
         if not self.is_absent(page):
             return False
         vm = self._vm
-        self._write(page, data)
-        self.states[page] = PageState.PRESENT
-        self._unmapped.add(page)
         vm.note("FetchDone", self._askers.pop(page, vm.current.number), self.gfn(page))
-        self._admit(page)
+        if data is None and page not in self._late:
+            self.states[page] = PageState.ZERO
+            self._stage2.map_page(page, writable=False)
+        else:
+            self._write(page, data or ZERO_PAGE)
+            self.states[page] = PageState.PRESENT
+            self._unmapped.add(page)
+            self._admit(page)
         for number in self._waiters.pop(page, ()):
             vcpu = vm.vcpus[number]
             self.map_arrived(vcpu, page)
@@ -304,6 +312,16 @@ class Pager:
             while len(self._resident) > few:
                 self._evict(self._resident.popleft())
             self._vm.flush_tlbs()
+
+    def discard(self, first: int, count: int) -> None:
+        """Let pages be absent whatever they hold: their content will come from the store."""
+        for page in range(first, first + count):
+            self.states[page] = PageState.ABSENT
+            self._unmapped.discard(page)
+            self._stage2.unmap_page(page)
+            self._write(page, ZERO_PAGE)
+        self._resident = deque(page for page in self._resident if not self.is_absent(page))
+        self._vm.flush_tlbs()
 
     def evict(self, page: int) -> None:
         """Take a page away, whatever its turn."""

@@ -36,7 +36,7 @@ from sdeiviz.machine.devicetree import Platform, device_tree
 from sdeiviz.machine.gicv2 import MOST_PES, Gic2
 from sdeiviz.machine.gicv3 import Gic3
 from sdeiviz.machine.interrupts import OwnedInterrupts
-from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE_SHIFT, RAM_BASE, GuestMemory
+from sdeiviz.machine.memory import DEFAULT_SIZE, PAGE, PAGE_SHIFT, RAM_BASE, GuestMemory
 from sdeiviz.machine.oneshot import OneShotTimer
 from sdeiviz.machine.paging import Pager, Paging, pageable
 from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM, Scheduler
@@ -704,7 +704,7 @@ class VirtualMachine:
 
     def wake(self) -> None:
         """Let vCPUs that wait go on if there is something for them now."""
-        if self.stopped and self.stopped.reason is StopReason.WFI:
+        if self.stopped and self.stopped.reason in (StopReason.WFI, StopReason.PAGE):
             if not any(vcpu.runnable for vcpu in self.vcpus):
                 return
             self.stopped = None
@@ -751,6 +751,29 @@ class VirtualMachine:
             raise Error(f"page {gfn:#x} is absent already")
         self.emit(self.current, HostInput, "evict", hex(gfn), 0)
         self.pager.evict(page)
+
+    def place_page(self, page: int, data: bytes | None) -> bool:
+        """Put the content of an absent page into memory, as whoever has it sends it.
+
+        Parameters
+        ----------
+        page
+            Its number in RAM.
+        data
+            4096 bytes, None for zeros.
+
+        Returns
+        -------
+        bool
+            False: it is there already, and nothing has been changed.
+        """
+        if not self.pager or not 0 <= page < self.memory.size >> PAGE_SHIFT:
+            raise Error(f"no page {page!r:.40} can be placed here")
+        if data is not None and len(data) != PAGE:
+            raise Error(f"page {page:#x}: {len(data)} bytes are not a page")
+        placed = self.pager.place(page, data)
+        self.wake()
+        return placed
 
     def send_console(self, text: str) -> None:
         """Let the guest read characters from its UART."""

@@ -353,7 +353,7 @@ def text_of(steps: Sequence[Step]) -> str:
 
 # -- as a drawing
 
-_GUTTER, _PITCH, _HEAD, _WORDS, _LETTER = 186, 92, 34, 24, 7.2  # pixels
+_GUTTER, _PITCH, _HEAD, _WORDS, _LETTER = 186, 84, 34, 24, 7.2  # pixels
 
 
 def svg(snapshot: Snapshot) -> str:

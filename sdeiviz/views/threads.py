@@ -248,7 +248,7 @@ class Follower:
             if (pe, thread) in self._now:
                 spans.append((*self._now[pe, thread], end))
             within = tuple(
-                (doing, max(begin, start), min(stop, end))
+                (doing, max(begin, start), stop)
                 for doing, begin, stop in spans
                 if begin < end and stop > start
             )

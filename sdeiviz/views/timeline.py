@@ -223,16 +223,15 @@ def drawn(runs: Sequence[Run]) -> str:
             parts.append(_row(row, run, length, y))
             y += (_PE_ROW if row.thread is None else _ROW) + _GAP
         y += 8
-    if not any(run.rows for _, run in runs):
-        parts.append(drawing.text(4, y + 10, NONE))
-        y += 20
-    parts.append(_axis(length, y))
-    y += 40
-    fills = [(_FILLINGS[doing], says) for doing, says in _SAYS.items() if doing in used]
-    legend, y = drawing.legend(fills, _LEFT, y, _PLOT + _RIGHT)
-    parts.append(legend)
-    for n, (sign, _, says) in enumerate(_MARKS.values()):
-        parts.append(drawing.text(_LEFT + 150 * n, y, f"{sign} {says}"))
+    if used:
+        parts.append(_axis(length, y))
+        fills = [(_FILLINGS[doing], says) for doing, says in _SAYS.items() if doing in used]
+        legend, y = drawing.legend(fills, _LEFT, y + 40, _PLOT + _RIGHT)
+        parts.append(legend)
+        for n, (sign, _, says) in enumerate(_MARKS.values()):
+            parts.append(drawing.text(_LEFT + 150 * n, y, f"{sign} {says}"))
+    else:
+        parts.append(drawing.text(4, y, NONE))
     title = f"{TITLE}: " + " and ".join(label or "up to now" for label, _ in runs)
     size = _LEFT + _PLOT + _RIGHT, y + 10
     return drawing.document("sdeiviz-timeline", _SHEET, size, title, "\n".join(parts))

@@ -140,6 +140,11 @@ class Lab:
 
 CREW = f'"crew.elf", profile="den0054c", vcpus=4, memory={MEMORY}, quantum={QUANTUM}'
 
+KERNEL = (
+    '"kernel", paging=sdeiviz.machine.Paging(resident=20),'
+    ' bootargs="m=1 c=1 pages=32 passes=1 slice=200000 tick=100000"'
+)
+
 
 def two_cells(guest: str) -> nbformat.NotebookNode:
     """The smallest notebook with a debugger in it, and one cell more."""
@@ -160,6 +165,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         nbformat.write(two_cells(f'"{guest}"'), directory / f"{guest}.ipynb")
     shutil.copy(crew.elf(crew.crew()), directory / "crew.elf")
     nbformat.write(two_cells(CREW), directory / "crew.ipynb")
+    nbformat.write(two_cells(KERNEL), directory / "kernel.ipynb")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

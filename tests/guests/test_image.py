@@ -347,7 +347,8 @@ def test_bundled_guests_are_found_by_name(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert message_for("deliverry") == (
         "deliverry: no such file or bundled guest; bundled are hello, registration, delivery, "
-        "levels, selftest_hypercalls, selftest_sdei, client_driver, counter, counter_memory, spin"
+        "levels, selftest_hypercalls, selftest_sdei, client_driver, counter, counter_memory, "
+        "spin, kernel"
     )
 
 

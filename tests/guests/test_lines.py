@@ -37,10 +37,16 @@ def oracle(path: Path) -> dict[int, tuple[str, int]]:
         for unit in dwarf.iter_CUs():
             program = dwarf.line_program_for_CU(unit)
             first = 0 if program["version"] >= 5 else 1
+            sequence: dict[int, tuple[str, int]] = {}
             for entry in program.get_entries():
-                if (state := entry.state) is not None and not state.end_sequence:
-                    name = program["file_entry"][state.file - first].name.decode()
-                    rows[state.address] = (name.rpartition("/")[2], state.line)
+                if (state := entry.state) is None:
+                    continue
+                if state.end_sequence:  # a row right there is of no instruction
+                    rows |= {at: place for at, place in sequence.items() if at < state.address}
+                    sequence = {}
+                    continue
+                name = program["file_entry"][state.file - first].name.decode()
+                sequence[state.address] = (name.rpartition("/")[2], state.line)
     return rows
 
 

@@ -248,7 +248,7 @@ def test_another_compiler_gives_the_same_console_and_the_same_moments(tmp_path: 
     for compiler in others:
         directory = tmp_path / compiler.name.replace(" ", "_")
         directory.mkdir()
-        for name in GUESTS:
+        for name in set(GUESTS) - {"kernel"}:  # what it prints are times
             ours, theirs = VirtualMachine(name), VirtualMachine(build(name, directory, compiler))
             for vm in (ours, theirs):
                 if name.startswith("counter"):

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from sdeiviz.guests import GUESTS
+from sdeiviz.resources import resource
+
 ROOT = Path(__file__).resolve().parents[2]
 Git = Callable[..., str]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -87,7 +90,8 @@ def test_the_source_of_every_packed_guest_is_packed_too(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     guests = {name for name in names if name.endswith(".elf")}
     assert "sdeiviz/_assets/guests/delivery.elf" in guests
-    assert {name.removesuffix(".elf") + ".S" for name in guests} <= names
+    sources = {g.source.relative_to(resource("assets")).as_posix() for g in GUESTS.values()}
+    assert {f"sdeiviz/_assets/{source}" for source in sources} <= names
 
 
 def test_both_licences_are_in_the_wheel_and_named(wheel: Path) -> None:

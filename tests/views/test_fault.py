@@ -106,7 +106,7 @@ def test_a_page_that_comes_before_the_guest_was_told() -> None:
         FetchDone(100, 101, 0, GFN),
         PageArrived(100, 101, 0, GFN),
         EventCancelled(100, 101, 0, EVENT, True),
-        probe(200, "switch", M, C),
+        *notified(300, GFN + 1, 0x2000),
     ]
     assert words(trace)[-2:] == [
         "the page is there; the PE is kicked",
@@ -164,6 +164,22 @@ def test_other_faults_and_other_pes_are_left_out() -> None:
         306,
         309,
     }
+
+
+def test_each_pe_is_told_of_a_page_itself() -> None:
+    """v4 patch 3: only on one vCPU a page is not announced twice."""
+    trace = [*threads(), *threads(1), *notified(100, GFN, 0x1000)]
+    trace += notified(110, GFN, 0x1001, vcpu=1)
+    trace += [*ready(600, GFN, 0x1000), *ready(610, GFN, 0x1001, vcpu=1)]
+    assert "page ready, token 0x1000: interrupt raised" in words(trace)
+    assert words(trace)[-1] == "M goes on"
+    assert "page ready, token 0x1001: interrupt raised" in words(trace, 2)
+
+
+def test_a_thread_that_looks_and_sleeps_again_does_not_go_on() -> None:
+    looks = [probe(300, "switch", C, M), probe(310, "switch", M, C)]
+    trace = [*threads(), *notified(100, GFN, 0x1000), *looks, *ready(600, GFN, 0x1000)]
+    assert fault.life(trace, 1)[-1].index == 609
 
 
 def test_a_page_touched_again_is_told_once() -> None:

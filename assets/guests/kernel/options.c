@@ -14,13 +14,13 @@ static const struct option {
     { "c",        &options.c,        1,       0, 200, {0} },
     { "serve",    &options.serve,    0,       0, 200, {0} },
     { "pages",    &options.pages,    128,     1, MAX_HEAP_PAGES, {0} },
-    { "passes",   &options.passes,   4,       1, 1000000, {0} },
+    { "passes",   &options.passes,   0,       1, 1000000, {0} },
     { "order",    &options.random,   1,       0, 1, { "sequential", "random" } },
     { "touch",    &options.touch,    64,      1, PAGE / 8, {0} },
     { "work",     &options.work,     3000,    0, 1000000000, {0} },
     { "kernel",   &options.kernel,   0,       0, 100, {0} },
     { "lock",     &options.lock,     0,       0, 1, {0} },
-    { "requests", &options.requests, 100,     1, 1000000000, {0} },
+    { "requests", &options.requests, 0,       1, 1000000000, {0} },
     { "time",     &options.time,     0,       0, 1000000, {0} },
     { "slice",    &options.slice,    3000000, 0, 1000000000, {0} },
     { "tick",     &options.tick,     1000000, 20000, 1000000000, {0} },
@@ -95,7 +95,6 @@ void read_options(const char *line)
 {
     for (u64 n = 0; n < OPTIONS; n++)
         *table[n].value = table[n].initial;
-    options.passes = 0;
     while (*line) {
         const char *end = line;
         while (*end && *end != ' ')
@@ -110,4 +109,6 @@ void read_options(const char *line)
         options.time = 10;
     if (!options.passes)
         options.passes = options.time ? ~0ul : 4;
+    if (!options.requests)
+        options.requests = options.time ? ~0ul : 100;
 }

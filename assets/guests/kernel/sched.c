@@ -20,27 +20,31 @@ struct context {
 
 extern char to_user[];
 
-// new_thread: make a thread for a CPU. An idle thread is what the CPU does already; any other has
-// on its stack what it would have, had it just been interrupted before its first instruction.
-struct thread *new_thread(struct cpu *cpu, u64 kind, u64 number)
+// Let a thread have on its stack what it would have, had it been interrupted before its first
+// instruction, and then been switched away from.
+static void prepare_stack(struct thread *thread)
 {
-    u64 id = thread_count++;
-    struct thread *thread = &threads[id], **last = &cpu->threads;
-    struct frame *frame = (struct frame *)kernel_stacks[id + 1] - 1;
+    struct frame *frame = (struct frame *)kernel_stacks[thread->id + 1] - 1;
     struct context *context = (struct context *)frame - 1;
-
-    frame->x[0] = (u64)&work[id];
-    frame->sp = (u64)user_stacks[id + 1];
+    frame->x[0] = (u64)&work[thread->id];
+    frame->sp = (u64)user_stacks[thread->id + 1];
     frame->pc = (u64)user_main;
     frame->pstate = 0;                  // EL0, nothing masked
     context->x30 = (u64)to_user;
     thread->sp = (u64)context;
+}
 
+// new_thread: make a thread for a CPU. An idle thread is what the CPU does already, on that stack.
+struct thread *new_thread(struct cpu *cpu, u64 kind, u64 number)
+{
+    u64 id = thread_count++;
+    struct thread *thread = &threads[id], **last = &cpu->threads;
     thread->id = work[id].id = id;
     thread->kind = work[id].kind = kind;
     work[id].cpu = cpu->number;
     work[id].number = number;
     if (kind != IDLE) {
+        prepare_stack(thread);
         while (*last)
             last = &(*last)->peer;
         *last = thread;
@@ -92,11 +96,13 @@ void schedule(void)
     switch_context(from, to);
 }
 
-// check_slice: at each tick. Who has had the CPU for a slice looks whether it is due to another.
+// check_slice: at each tick. Who has had the CPU for a slice looks whether it is due to another. A
+// slice ends at the tick that is nearest to its end.
 void check_slice(struct cpu *cpu)
 {
     book_time(cpu);
-    if (cpu->clock - cpu->picked >= options.slice && cpu->current != cpu->idle)
+    if (cpu->clock - cpu->picked + options.tick / 2 >= options.slice
+            && cpu->current != cpu->idle)
         cpu->need_resched = 1;
 }
 

@@ -10,10 +10,10 @@ static void set_timer(u64 ns)
     asm volatile("msr cntv_cval_el0, %0; isb" : : "r"(ns / ns_per_tick));
 }
 
-// start_tick: count ticks from now on.
+// start_tick: count ticks from when time was last booked.
 void start_tick(struct cpu *cpu)
 {
-    cpu->next_tick = clock_ns() + options.tick;
+    cpu->next_tick = cpu->clock + options.tick;
     set_timer(cpu->next_tick);
 }
 

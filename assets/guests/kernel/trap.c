@@ -52,9 +52,6 @@ static u64 system_call(u64 number, u64 first, u64 second)
     case SYS_UNLOCK:
         mutex_unlock(&this_cpu()->mutex);
         return 0;
-    case SYS_YIELD:
-        schedule();
-        return 0;
     default:
         return ~0ul;
     }

@@ -124,7 +124,7 @@ static void server_thread(struct work *self)
 {
     u64 random = self->id + 1;
     populate(self);
-    for (u64 request = 0; request < options.requests || options.time; request++) {
+    for (u64 request = 0; request < options.requests; request++) {
         u64 begin = clock_ns();
         for (u64 turn = 0; turn < 4; turn++) {
             u64 page = popular_page(&random);

@@ -25,7 +25,7 @@ struct options {
     u64 work;                           /* turns of an empty loop after each page */
     u64 kernel;                         /* percent of the pages that the kernel touches for us */
     u64 lock;                           /* hold a mutex over each page and each unit of work */
-    u64 requests;                       /* for each server to answer */
+    u64 requests;                       /* for each server to answer; ~0: as passes */
     u64 time;                           /* ms after which all ends; 0: when the work is done */
     u64 slice, tick, wakeup;            /* of the scheduler, in ns (sched.c) */
     u64 apf, noack, lie;                /* of async page fault (apf.c) */
@@ -60,7 +60,7 @@ extern struct work work[MAX_THREADS];
 void user_main(struct work *self);      /* where a thread begins */
 
 /* System calls: number in x8, arguments in x0 and x1, answer in x0. */
-enum { SYS_EXIT, SYS_BARRIER, SYS_TOUCH, SYS_LOCK, SYS_UNLOCK, SYS_YIELD, SYSCALLS };
+enum { SYS_EXIT, SYS_BARRIER, SYS_TOUCH, SYS_LOCK, SYS_UNLOCK };
 
 /* The word that belongs at a place of the heap after a pass: no two places, and no two passes,
  * have the same, and none is zero. */

@@ -51,13 +51,13 @@ void finish(struct thread *thread)
 void open_barrier(struct cpu *cpu)
 {
     book_time(cpu);
-    start_tick(cpu);
     work[cpu->idle->id].runtime = 0;
     for (struct thread *thread = cpu->threads; thread; thread = thread->peer)
         thread->vruntime = work[thread->id].runtime = 0;
     cpu->min_vruntime = 0;
     while (wake_first(&cpu->barrier))
         ;
+    start_tick(cpu);
 }
 
 // begin_window, end_window: on CPU 0.
@@ -67,7 +67,7 @@ void begin_window(void)
         send_sgi(&cpus[n], SGI_GO);
     open_barrier(&cpus[0]);
     results.phase = 1;
-    results.start = clock_ns();
+    results.start = cpus[0].clock;
     probe_start();
 }
 

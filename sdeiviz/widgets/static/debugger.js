@@ -291,7 +291,8 @@ class Surface {
   /** @param {HTMLElement} el */
   build(el) {
     const root = h("div", {
-      class: `sdeiviz${this.machine ? " machine" : ""}`, tabindex: 0, role: "group", "data-lm-suppress-shortcuts": "true",
+      class: `sdeiviz${this.machine ? " machine" : ""}${this.machine?.drawings.length ? " paged" : ""}`,
+      tabindex: 0, role: "group", "data-lm-suppress-shortcuts": "true",
       "aria-label": `Debugger of ${this.guest.image}`, onkeydown: (/** @type {any} */ e) => this.key(e),
     });
     this.root = root;
