@@ -55,7 +55,7 @@ def test_where_the_event_is_delivered_its_handler_begins() -> None:
         assert now.contexts[-1].x[8] == tasks.PAGE0
         assert now.apf[0].pending == ((tasks.PAGE0 >> 12, 0x1000),)
         told = [event for event in now.trace[: now.now] if event.index == at]
-        assert isinstance(told[0], PageFault)
+        assert any(isinstance(event, PageFault) for event in told)
         assert isinstance(told[-1], EventDelivered)
     assert reached[0] == reached[1]
 
