@@ -83,7 +83,7 @@ drawing("Threads", timeline.svg(now), timeline.text(now))
 # and when it takes it back, and the clock goes on while the vCPU stands still. So the wait is
 # billed to M, and C gets as much time afterwards.
 #
-# Keep this in mind: **without asynchronous page fault C has its fair half of the time already**,
+# Keep in mind: **without asynchronous page fault C has its fair half of the time already**,
 # however long pages take. C can at most double.
 #
 # ## A host that tells
@@ -107,12 +107,13 @@ drawing("Both", timeline.compare(*both, labels), timeline.compare_text(*both, la
 # %%
 from sdeiviz.views import accounts
 
-for session in (waiting.session, told):
-    probes = [event for event in session.trace if getattr(event, "name", "") in ("start", "end")]
-    session.goto(probes[0].index)
-    begin = session.snapshot()
-    session.goto(probes[-1].index)
-    end = session.snapshot()
+for guest in (waiting, told):
+    trace = guest.snapshot().trace
+    probes = [event for event in trace if getattr(event, "name", "") in ("start", "end")]
+    guest.goto(probes[0].index)
+    begin = guest.snapshot()
+    guest.goto(probes[-1].index)
+    end = guest.snapshot()
     print(end.apf_mode, accounts.text(end, begin), sep="\n")
 
 # %% [markdown]
@@ -150,7 +151,7 @@ switched = Prediction(course.RESCHEDULED, inside)
 switched
 
 # %% [markdown]
-# When you have decided, read the handler. Its lines are found through the guest's ELF file.
+# When you have decided, read the handler, by the line table of the guest's ELF file.
 
 # %%
 image = told.image
@@ -172,13 +173,13 @@ from sdeiviz.views import mailbox
 
 for wanted in ("delivered", "handler completes", "page ready", "acknowledges"):
     step = next(step for step in steps if wanted in step.words)
-    told.goto(step.index)
-    _, *lines = mailbox.text(told.snapshot()).splitlines()
+    inside.goto(step.index)
+    _, *lines = mailbox.text(inside.snapshot()).splitlines()
     print(step.words, *lines, sep="\n   ")
 
 # %% [markdown]
 # The last call is **IRQ_ACK**: the guest has taken the message. The host lowers the interrupt and
-# may send the next page-ready. There is one at a time.
+# may send the next page-ready.
 #
 # ## A race: the page is first
 
@@ -220,10 +221,10 @@ table("What became of the faults", ("guest", *reasons.COLUMNS), found)
 # badly. `lie=token` wakes whom another token names; `noack=1` never calls IRQ_ACK.
 
 # %%
-for change in ({"lie": "token"}, {"noack": 1}):
-    session = sdeiviz.Session("kernel", **swapping("arm64-v4", m=3, **change))
+for option, value in (("lie", "token"), ("noack", 1)):
+    session = sdeiviz.Session("kernel", **swapping("arm64-v4", m=3, **{option: value}))
     session.run()
-    print(change, timeline.text(session.snapshot()), sep="\n", end="\n\n")
+    print(f"{option}={value}", timeline.text(session.snapshot()), sep="\n", end="\n\n")
 
 # %% [markdown]
 # Who sleeps and is not woken sleeps for ever, and the host cannot know. That is why enabling makes
@@ -277,7 +278,6 @@ table("M hardly computes, 1.68 ms a page", ("mode", "C gains", "faults told"), r
 # already, and can never have more than all. So **the gain is at most f / m**: +100 % for one and
 # one. Ours and what was published, each with what was measured:
 
-
 # %%
 rows = []
 for name in ("swap_bound", "swap_rfcv2", "swap_v4"):
@@ -316,19 +316,19 @@ for what, value in (*changes, ("costs.inject", 50_000), ("m", 2), ("m", 4)):
 table("What the gain depends on", ("changed", "C gains"), rows)
 
 # %% [markdown]
-# And where C gains nothing: there is no C; M's pages are touched by the kernel; M holds a lock over
-# each touch, and C needs it.
+# And where C gains nothing: no C; the kernel touches M's pages; M touches them with a lock that C
+# needs.
 
 # %%
 import re
 
 rows = []
-for change in ({"c": 0}, {"kernel": 100}, {"lock": 1}):
+for option, value in (("c", 0), ("kernel", 100), ("lock", 1)):
     for mode in ("sync", "arm64-v4"):
-        session = sdeiviz.Session("kernel", **swapping(mode, **change))
+        session = sdeiviz.Session("kernel", **swapping(mode, **{option: value}))
         session.run()
         done = dict(re.findall(r"^([MC])0: cpu 0, done (\d+)", session.snapshot().console, re.M))
-        rows.append((str(change), mode, done["M"], done.get("C", "")))
+        rows.append((f"{option}={value}", mode, done["M"], done.get("C", "")))
 table("No gain", ("guest", "mode", "M: pages", "C: units"), rows)
 
 # %%

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 from sdeiviz.views import markup, tables
 
@@ -64,15 +64,22 @@ def table(
     folded
         Show no more than the title until it is clicked.
     """
-    html = _scrolled(title, markup.table(title, columns, rows))
+    html = _scrolled(title, _LEFT + markup.table(title, columns, rows))
     if folded:
         html = f"<details><summary>{escape(title)}</summary>{html}</details>"
     return Figure(html, tables.text(columns, rows))
 
 
+# JupyterLab sets the cells of a table to the right, sentences too.
+_LEFT: Final = (
+    "<style>.sdeiviz-figure.sdeiviz-figure :is(td, th)"
+    " { text-align: left; vertical-align: top }</style>"
+)
+
+
 def _scrolled(title: str, html: str) -> str:
     """Return a part of a page that the keyboard can scroll too."""
     return (
-        f'<div role="group" tabindex="0" aria-label="{escape(title)}" '
+        f'<div class="sdeiviz-figure" role="group" tabindex="0" aria-label="{escape(title)}" '
         f'style="overflow-x: auto; padding: 2px">{html}</div>'
     )
