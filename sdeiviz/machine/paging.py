@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from struct import unpack_from
 from typing import TYPE_CHECKING, Any, Final
 
 from sdeiviz.abi import esr
@@ -247,7 +248,7 @@ class Pager:
         by = "vcpu" if worker is None else "worker"
         vm.note("FetchStarted", vcpu, self.gfn(page), by)
         self.store.request(page, vm.time + (worker or 0))
-        vm.timers_changed()
+        vm.due_by(self.store.deadline)
 
     def expire(self, time: int) -> None:
         """Let the pages arrive that are due."""
@@ -356,8 +357,8 @@ class Pager:
             if self.states[page] == PageState.ABSENT:
                 self.fetch(page, self._vm.current.number, self._costs.worker)
             return None
-        offset = ipa - self._vm.memory.base
-        return int.from_bytes(self._vm.memory.view[offset : offset + 4], "little")
+        word: int = unpack_from("<I", self._vm.memory.view, ipa - self._vm.memory.base)[0]
+        return word
 
     def write_word(self, ipa: int, value: int) -> None:
         """Write a word of guest memory for the hypervisor: now, or as soon as its page is there."""
