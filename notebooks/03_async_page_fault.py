@@ -221,10 +221,13 @@ table("What became of the faults", ("guest", *reasons.COLUMNS), found)
 # badly. `lie=token` wakes whom another token names; `noack=1` never calls IRQ_ACK.
 
 # %%
-for option, value in (("lie", "token"), ("noack", 1)):
-    session = sdeiviz.Session("kernel", **swapping("arm64-v4", m=3, **{option: value}))
+traces = []
+for change in ({"lie": "token"}, {"noack": 1}):
+    session = sdeiviz.Session("kernel", **swapping("arm64-v4", m=3, **change))
     session.run()
-    print(f"{option}={value}", timeline.text(session.snapshot()), sep="\n", end="\n\n")
+    traces.append(session.trace)
+labels = "lie=token", "noack=1"
+drawing("Lies", timeline.compare(*traces, labels), timeline.compare_text(*traces, labels))
 
 # %% [markdown]
 # Who sleeps and is not woken sleeps for ever, and the host cannot know. That is why enabling makes

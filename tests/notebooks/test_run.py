@@ -112,7 +112,7 @@ SHOWN = {
         "kernel-mode",
         "slots-full",
         "asleep 99.9 %",
-        "apf_not_present+",
+        "sdei_entry+",
         "kernel-mode",
         "arm64-v4   +86%     100%",
         "swap_bound",
