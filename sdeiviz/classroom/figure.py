@@ -66,7 +66,8 @@ def table(
     """
     html = _scrolled(title, _LEFT + markup.table(title, columns, rows))
     if folded:
-        html = f"<details><summary>{escape(title)}</summary>{html}</details>"
+        summary = f'<summary style="padding: 4px 0">{escape(title)}</summary>'
+        html = f"<details>{summary}{html}</details>"
     return Figure(html, tables.text(columns, rows))
 
 
@@ -78,8 +79,9 @@ _LEFT: Final = (
 
 
 def _scrolled(title: str, html: str) -> str:
-    """Return a part of a page that the keyboard can scroll too."""
+    """Return a part of a page that the keyboard can scroll too: JupyterLab leaves it its keys."""
     return (
         f'<div class="sdeiviz-figure" role="group" tabindex="0" aria-label="{escape(title)}" '
+        'data-scroller data-lm-suppress-shortcuts="true" '
         f'style="overflow-x: auto; padding: 2px">{html}</div>'
     )
