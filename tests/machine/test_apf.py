@@ -197,6 +197,13 @@ def test_the_event_of_a_profile(profile: str, event: int) -> None:
     assert results(made.vm(paging=Paging(), profile=profile)) == [event]
 
 
+@pytest.mark.parametrize(("event", "status"), [(0x4040_0001, 0), (0x4040_0028, -1)])
+def test_a_shared_event_cannot_tell_of_a_vcpus_page(event: int, status: int) -> None:
+    code = "apf 4, BLOCK + 1\n str x0, [x19], #8\n off"
+    made = guest(source("", enable=f"ldr x19, =LOG\n{code}"))
+    assert results(made.vm(profile="den0054c", paging=Paging(event=event))) == [status]
+
+
 # -- 2, wake-all
 
 
@@ -323,7 +330,7 @@ def test_or_halts_under_the_rules_of_x86() -> None:
 
 
 def test_a_page_that_comes_first_takes_its_absence_back() -> None:
-    costs = Costs(inject=3 * US)
+    costs = Costs(inject=3 * US, map=7)
     vm = machine(touches(1), paging=Paging(latency=Constant(1 * US), costs=costs))
     ended(vm)
     assert faults(vm) == [("notified", "", FIRST)]
@@ -331,6 +338,7 @@ def test_a_page_that_comes_first_takes_its_absence_back() -> None:
     assert of(vm, EventDelivered) == []
     (cancelled,) = of(vm, EventCancelled)
     assert cancelled.was_pending
+    assert cancelled.time == of(vm, FetchDone)[0].time + 7, "the page is mapped first"
     assert [event.token for event in of(vm, PageReady)] == [ALL]
     assert vm.apf
     state = vm.apf.vcpus[0]
