@@ -289,6 +289,16 @@ def test_64_in_flight_and_no_more() -> None:
     assert dict(counters.asynchronous) == {"notified": 64}
 
 
+def test_what_telling_costs() -> None:
+    """The vCPU pays for queueing and telling, once; the worker's own start is nobody's time."""
+    costs = Costs(queue=300, inject=4000, worker=5000)
+    vm = ended(machine(touches(1), paging=Paging(latency=Constant(50 * US), costs=costs)))
+    (started,), (done,) = of(vm, FetchStarted), of(vm, FetchDone)
+    assert started.by == "worker"
+    assert done.time - started.time == 5000 + 50 * US
+    assert vm.vcpus[0].account.at(vm.time)["overhead"] == 4300
+
+
 # -- 4, the same page again
 
 
@@ -306,12 +316,15 @@ def test_the_same_page_again_is_tried_again_and_again() -> None:
     assert account["overhead"] >= len(again) * US
 
 
-def test_the_same_page_again_takes_time_though_nothing_costs_any() -> None:
-    vm = machine(touches(1), handler=AGAIN, paging=Paging(latency=Constant(50 * US)))
+def test_the_same_page_again_takes_time_though_it_costs_none() -> None:
+    costs = Costs(queue=300)
+    vm = machine(touches(1), handler=AGAIN, paging=Paging(latency=Constant(50 * US), costs=costs))
     ended(vm)
     (_, *again) = faults(vm)
     assert set(again) == {("retry", "in-flight", None)}
     assert 40 <= len(again) <= 50, "a microsecond each, for 50 us"
+    overhead = vm.vcpus[0].account.at(vm.time)["overhead"]
+    assert overhead == 300 + len(again) * US, "it is queued once"
 
 
 def test_or_halts_under_the_rules_of_x86() -> None:

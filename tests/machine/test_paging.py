@@ -10,8 +10,16 @@ from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
 from sdeiviz.machine.latency import Constant, LogNormal, Recorded
 from sdeiviz.machine.store import Swap
-from sdeiviz.trace import FetchDone, FetchStarted, PageEvicted, PageFault, VcpuBlocked
+from sdeiviz.trace import (
+    FetchDone,
+    FetchStarted,
+    PageEvicted,
+    PageFault,
+    VcpuBlocked,
+    VcpuUnblocked,
+)
 from tests.machine.guest import MEMORY, guest
+from tests.machine.machines import SMP
 
 FIRST, PAGES = 0x4009_0000, 64
 """The pages that the guest writes."""
@@ -71,9 +79,10 @@ def test_every_byte_is_right_and_every_nanosecond_accounted_for() -> None:
 
 
 def test_declared_costs_are_overhead_to_the_nanosecond() -> None:
-    costs = Costs(exit=100, lookup=20, map=3, zero=7, block=500, place=11)
+    costs = Costs(exit=100, lookup=20, map=3, zero=7, block=500, place=11, worker=10_000)
     vm = writer(small(costs=costs))
     vm.run()
+    assert {event.by for event in vm.trace if isinstance(event, FetchStarted)} == {"vcpu"}
     account = vm.vcpus[0].account.at(vm.time)
     first_touches = PAGES * (100 + 20 + 7 + 3)
     faults = 2 * PAGES * (100 + 20 + 500 + 3)
@@ -114,6 +123,35 @@ def content_of_plain() -> bytes:
     vm = writer(None)
     vm.run()
     return content(vm)
+
+
+def test_two_vcpus_wait_for_one_page() -> None:
+    code = f"""
+        cpu_on 1, other
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+    wait:
+        mov x1, #1
+        mov x2, #0
+        call 0xc4000004             // AFFINITY_INFO of PE 1, until it is off
+        cmp x0, #1
+        b.ne wait
+        off
+    other:
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+        call 0x84000002             // CPU_OFF
+    """
+    vm = guest(SMP + code).vm(paging=small(), vcpus=2)
+    vm.write_memory(FIRST, b"here\0\0\0\0")
+    vm.evict_page(FIRST >> 12)
+    assert vm.run().reason == "power-off"
+    assert [vcpu.x[9].to_bytes(8, "little") for vcpu in vm.vcpus] == [b"here\0\0\0\0"] * 2
+    kinds = (FetchStarted, VcpuBlocked, VcpuUnblocked)
+    assert [(type(e), e.vcpu) for e in vm.trace if isinstance(e, kinds)] == [
+        (FetchStarted, 0), (VcpuBlocked, 0), (VcpuBlocked, 1), (VcpuUnblocked, 0),
+        (VcpuUnblocked, 1),
+    ]  # fmt: skip
 
 
 def test_absent_pages_are_not_read_by_the_host() -> None:

@@ -49,8 +49,8 @@ MUTATIONS = [
     Mutation(
         PAGING,
         "max(SHORTEST_RETRY - costs.exit - costs.lookup, 0)",
-        "0",
-        "a fault is tried for ever at one moment",
+        "SHORTEST_RETRY",
+        "a fault tried again takes a microsecond more than it costs",
     ),
     Mutation(
         PAGING,
