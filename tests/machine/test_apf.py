@@ -327,6 +327,20 @@ def test_the_same_page_again_takes_time_though_it_costs_none() -> None:
     assert overhead == 300 + len(again) * US, "it is queued once"
 
 
+def test_whoever_tries_again_lets_the_others_go_first() -> None:
+    code = source(
+        touches(1) + "svc #0\n other: add x16, x16, #1\n b other",
+        handler=AGAIN,
+        enable="cpu_on 1, other\n apf 4, BLOCK + 1\n",
+    )
+    vm = guest(code).vm(paging=Paging(latency=Constant(50 * US)), vcpus=2, quantum=200_000)
+    vm.write_memory(PAGE0, b"page 0\0\0")
+    vm.evict_page(PAGE0 >> 12)
+    ended(vm)
+    assert [f[:2] for f in faults(vm)] == [("notified", ""), ("retry", "in-flight")]
+    assert vm.vcpus[1].x[16] > 20_000, "most of the 50 us were the other's"
+
+
 def test_or_halts_under_the_rules_of_x86() -> None:
     vm = machine(
         touches(1),
@@ -357,6 +371,21 @@ def test_a_page_that_comes_first_takes_its_absence_back() -> None:
     state = vm.apf.vcpus[0]
     assert (state.queued, state.not_present, state.page_ready) == (0, None, False)
     assert PAGE0 >> 12 not in state.gfns
+
+
+def test_an_alarm_while_the_host_tells_delays_nothing() -> None:
+    """Nor where a raised event makes nobody exit (D8): the fault was an exit."""
+    paging = Paging(latency=Constant(50 * US), costs=Costs(inject=3 * US))
+    code = guest(source(touches(1)))
+    (first, second) = (code.vm(paging=paging, profile="kvm-v7-literal") for _ in range(2))
+    for vm in (first, second):
+        vm.write_memory(PAGE0, b"page 0\0\0")
+        vm.evict_page(PAGE0 >> 12)
+    ended(first)
+    (fault,) = of(first, PageFault)
+    assert second.run_until(fault.time + 1 * US).reason == "budget"
+    ended(second)
+    assert list(second.trace) == list(first.trace)
 
 
 # -- 6, completions
