@@ -9,6 +9,7 @@ from sdeiviz.apf import MODES
 from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
 from sdeiviz.machine.latency import Constant, LogNormal, Recorded
+from sdeiviz.machine.paging import Pager
 from sdeiviz.machine.store import Swap
 from sdeiviz.trace import (
     FetchDone,
@@ -176,6 +177,77 @@ def test_the_host_may_write_where_nothing_was_yet() -> None:
     assert vm.pager.resident == 1
 
 
+def absent(vm: VirtualMachine, content: bytes = b"content.") -> Pager:
+    """Take away FIRST's page, which holds this at its start."""
+    vm.write_memory(FIRST, content)
+    vm.evict_page(FIRST >> 12)
+    assert vm.pager
+    return vm.pager
+
+
+def fetched(vm: VirtualMachine) -> None:
+    """Let FIRST's page be read by the hypervisor, and arrive."""
+    assert vm.pager
+    assert vm.pager.read_word(FIRST) is None
+    vm.pager.expire(vm.time + 1000)
+
+
+def test_words_of_the_hypervisor_wait_for_their_page() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    pager.write_word(FIRST + 4, 0x2174_7561)
+    fetched(vm)
+    assert vm.memory[FIRST : FIRST + 8] == b"contaut!"
+    # They are written once, whatever becomes of the page.
+    vm.write_memory(FIRST, b"anything")
+    vm.evict_page(FIRST >> 12)
+    fetched(vm)
+    assert vm.memory[FIRST : FIRST + 8] == b"anything"
+
+
+def test_a_page_of_zeros_is_none_where_words_wait_for_it() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    page = pager.page(FIRST >> 12)
+    pager.write_word(FIRST + 4, 7)
+    assert vm.place_page(page, None)
+    assert not vm.place_page(page, None), "it is there"
+    assert vm.memory[FIRST : FIRST + 8] == (7 << 32).to_bytes(8, "little")
+    assert pager.states[page] == PageState.PRESENT
+
+
+def test_a_word_of_the_hypervisor_gives_a_zero_page_memory() -> None:
+    vm = writer(small())
+    assert vm.pager
+    vm.pager.write_word(FIRST, 7)
+    assert vm.pager.states[vm.pager.page(FIRST >> 12)] == PageState.PRESENT
+    assert vm.pager.resident == 1
+
+
+def test_what_the_host_does_to_pages_is_logged() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    page = pager.page(FIRST >> 12)
+    vm.stage2.protect()
+    fetched(vm)
+    assert vm.stage2.dirty == {page}
+    vm.stage2.protect()
+    pager.write_word(FIRST, 7)
+    assert vm.stage2.dirty == {page}
+
+
+def test_a_page_on_its_way_is_not_read() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    assert vm.memory[FIRST - 4096 : FIRST] == bytes(4096), "up to the absent page"
+    assert pager.read_word(FIRST) is None
+    assert pager.states[pager.page(FIRST >> 12)] == PageState.FETCHING
+    with pytest.raises(PageAbsent):
+        vm.memory[FIRST : FIRST + 1]
+    with pytest.raises(PageAbsent):
+        vm.memory[FIRST - 4096 : FIRST + 1]
+
+
 @pytest.mark.parametrize("clock", ["native", "python"])
 def test_one_trace_however_it_is_run(clock: str) -> None:
     paging = small(costs=Costs(exit=100, lookup=20, map=3, zero=7, block=500))
@@ -280,6 +352,8 @@ def test_latency_models() -> None:
     assert 950 < sum(drawn) / len(drawn) < 1050
     # The median of a log-normal is its mean times exp(-sigma^2/2) = 606.5.
     assert 580 < sorted(drawn)[10_000] < 633
+    assert {duration for duration in drawn if duration <= 50} == {50}
+    assert max(LogNormal(1000, 1, longest=2000).draw(n) for n in range(100)) == 2000
     assert LogNormal(1000, 1, seed=2).draw(0) != LogNormal(1000, 1).draw(0)
     for bad in (lambda: Constant(-1), lambda: Recorded(()), lambda: LogNormal(1, 6)):
         with pytest.raises(Error):
