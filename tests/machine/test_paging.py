@@ -143,7 +143,7 @@ def test_two_vcpus_wait_for_one_page() -> None:
         ldr x9, [x1]
         call 0x84000002             // CPU_OFF
     """
-    vm = guest(SMP + code).vm(paging=small(), vcpus=2)
+    vm = guest(SMP + code).vm(paging=small(costs=Costs(map=3)), vcpus=2)
     vm.write_memory(FIRST, b"here\0\0\0\0")
     vm.evict_page(FIRST >> 12)
     assert vm.run().reason == "power-off"
@@ -153,6 +153,8 @@ def test_two_vcpus_wait_for_one_page() -> None:
         (FetchStarted, 0), (VcpuBlocked, 0), (VcpuBlocked, 1), (VcpuUnblocked, 0),
         (VcpuUnblocked, 1),
     ]  # fmt: skip
+    overhead = [vcpu.account.at(vm.time)["overhead"] for vcpu in vm.vcpus]
+    assert overhead == [3, 0], "it is mapped once"
 
 
 def test_absent_pages_are_not_read_by_the_host() -> None:

@@ -106,12 +106,6 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "self._waiters.pop(page, ())",
-        "self._waiters.get(page, ())",
-        "who waited for a page is woken again whenever it comes",
-    ),
-    Mutation(
-        PAGING,
         "self._late.pop(page, ())",
         "self._late.get(page, ())",
         "what waited for a page is written again whenever it comes",
