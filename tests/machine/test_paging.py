@@ -207,6 +207,21 @@ def test_words_of_the_hypervisor_wait_for_their_page() -> None:
     assert vm.memory[FIRST : FIRST + 8] == b"anything"
 
 
+def test_a_page_that_goes_before_it_was_mapped_is_absent() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    page = pager.page(FIRST >> 12)
+    assert pager.resident == 0
+    assert page not in vm.save().pages, "its memory is free"
+    fetched(vm)
+    assert pager.resident == 1
+    vm.evict_page(FIRST >> 12)
+    assert pager.resident == 0
+    pager.map_arrived(vm.vcpus[0], page)  # for whoever asked first
+    vm.run()
+    assert vm.vcpus[0].x[21] == 1, "the guest finds what it did not write"
+
+
 def test_a_page_of_zeros_is_none_where_words_wait_for_it() -> None:
     vm = writer(small())
     pager = absent(vm)
