@@ -1,5 +1,6 @@
 """The host's memory manager, seen by a guest that knows nothing of it: pages go and come back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -314,6 +315,40 @@ def test_a_saved_machine_goes_on_elsewhere() -> None:
     assert second.run().reason == "power-off"
     assert content(second) == content(vm)
     assert second.time == vm.time
+
+
+def arrived(vm: VirtualMachine) -> None:
+    absent(vm)
+    fetched(vm)
+
+
+def waited_for(vm: VirtualMachine) -> None:
+    absent(vm).write_word(FIRST + 16, 7)
+    vm.run_until(500)
+    assert vm.vcpus[0].stalled
+
+
+STATES: dict[str, Callable[[VirtualMachine], object]] = {
+    "zero": lambda vm: None,
+    "written": lambda vm: vm.write_memory(FIRST, b"content."),
+    "absent": absent,
+    "arrived": arrived,
+    "waited for": waited_for,
+    "used": lambda vm: vm.run(100),
+}
+"""What may be the matter with FIRST's page."""
+
+
+@pytest.mark.parametrize("then", STATES)
+@pytest.mark.parametrize("before", STATES)
+def test_a_load_leads_from_any_state_to_any_other(before: str, then: str) -> None:
+    costs = Costs(lookup=20, map=3, zero=7)
+    first, second = (writer(small(costs=costs)) for _ in range(2))
+    STATES[then](first)
+    STATES[before](second)
+    second.load(first.save())
+    assert first.run().reason == second.run().reason == "power-off"
+    assert second.save() == first.save()
 
 
 def test_a_reset_forgets_what_was_where() -> None:
