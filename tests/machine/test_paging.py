@@ -396,6 +396,17 @@ def test_a_store_serves_so_many_requests_at_a_time() -> None:
         assert store.deadline == 1105
 
 
+def test_a_store_that_was_loaded_draws_the_next_latency() -> None:
+    swap, other = (Swap(Recorded((5, 7)), depth=1) for _ in range(2))
+    for page in range(2):
+        swap.put(page, bytes([page]))
+    swap.request(0, time=0)
+    other.load(swap.save())
+    assert other.arrivals(5) == [(0, b"\0")]
+    other.request(1, time=100)
+    assert other.deadline == 107
+
+
 def test_latency_models() -> None:
     assert [Recorded((5, 7)).draw(n) for n in range(3)] == [5, 7, 5]
     model = LogNormal(mean=1000, sigma=1, shortest=50, longest=100_000)

@@ -255,7 +255,10 @@ MUTATIONS = [
         "a request is served until its page has been placed",
     ),
     Mutation(
-        STORE, "self._due[0][0] <= time", "self._due[0][0] < time", "a page is a nanosecond late"
+        STORE,
+        "heappush(self._due, (done + self._place, page))",
+        "heappush(self._due, (done, page))",
+        "a page arrives before it has been placed",
     ),
     Mutation(
         STORE,
