@@ -365,7 +365,8 @@ def _parameters(tables: dict[str, Any]) -> Parameters:
             loaded.find(named)
         for named in (migration.bandwidth, migration.delay, migration.buffer):
             loaded.find(named)
-    for either in (*cases.values(), *migrations.values()):
+    each: list[Case | Migration] = [*cases.values(), *migrations.values()]
+    for either in each:
         if unknown := [name for name in either.compare if name not in published]:
             raise ParameterError(f"case {either.name}: no published result {unknown[0]!r}")
     for sweep in sweeps.values():
