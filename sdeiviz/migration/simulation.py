@@ -94,7 +94,7 @@ class _RemotePages:
 
     def arrivals(self, time: int) -> list[tuple[int, bytes]]:
         """Let the link go on; what arrives is put in place by the destination."""
-        self._simulation.link.advance(time + self._simulation.offset)
+        self._simulation.advance(time + self._simulation.offset)
         return []
 
     def put(self, page: int, data: bytes) -> None:
@@ -213,8 +213,12 @@ class Simulation:
     def run_until(self, time: int) -> None:
         """Let the guest run on the destination until a time, or until all its pages are there."""
         self._run(self.vm, time - self.offset)
+
+    def advance(self, time: int) -> None:
+        """Let what happens on the link happen up to a time, while the guest runs over there."""
+        self.link.advance(time)
         if self.done and self.timeline.end is None:
-            self.timeline.mark("end", self.time)
+            self.timeline.mark("end", time)
 
     def _run(self, vm: VirtualMachine, time: int) -> None:
         stop = vm.run_until(time)
