@@ -96,8 +96,7 @@ class _RemotePages:
 
     def arrivals(self, time: int) -> list[tuple[int, bytes]]:
         """Let the link go on; what arrives is put in place by the destination."""
-        self._simulation.link.advance(time + self._simulation.offset)
-        self._simulation.pause_when_complete()
+        self._simulation.advance(time + self._simulation.offset)
         return []
 
     def put(self, page: int, data: bytes) -> None:
@@ -244,8 +243,12 @@ class Simulation:
         if self.destination.state is DestinationState.FAILED:
             raise Error("the destination's RAM is not the source's")
 
-    def pause_when_complete(self) -> None:
-        """Let the guest stop for a moment when the last page has come."""
+    def advance(self, time: int) -> None:
+        """Let what happens on the link happen up to a time, while the guest runs over there.
+
+        The guest stops for a moment when the last page has come.
+        """
+        self.link.advance(time)
         if self.complete and self.timeline.end is None:
             self.vm.pause(StopReason.MOMENT, "every page is there")
 
