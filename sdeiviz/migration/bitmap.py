@@ -105,6 +105,15 @@ class Bitmap:
         lowest = self._bits[found.start()]
         return found.start() * 8 + (lowest & -lowest).bit_length() - 1
 
+    def run(self, page: int, most: int) -> int:
+        """Return how many neighbours from a page on are members, itself included, up to a limit."""
+        if most == 1:
+            return int(page in self)
+        end = min(page + most, self.pages)
+        bits = int.from_bytes(self._bits[page >> 3 : end + 7 >> 3], "little") >> (page & 7)
+        absent = ~bits & (1 << end - page) - 1
+        return (absent & -absent).bit_length() - 1 if absent else end - page
+
     def runs(self) -> Iterator[tuple[int, int]]:
         """Yield neighbours together, as (first page, how many)."""
         digits = f"{self._value():0{self.pages}b}"[::-1]

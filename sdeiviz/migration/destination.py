@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from sdeiviz.errors import Error
+from sdeiviz.machine.memory import PAGE
 from sdeiviz.migration.bitmap import Bitmap
 from sdeiviz.migration.checksum import PageSums
 from sdeiviz.migration.wire import (
@@ -34,6 +35,7 @@ from sdeiviz.migration.wire import (
     OpenReturnPath,
     Packaged,
     Page,
+    Pages,
     Ping,
     Pong,
     ProtocolError,
@@ -65,10 +67,10 @@ class DestinationState(StrEnum):
 
 _LEGAL: Final[dict[DestinationState, tuple[type[Message], ...]]] = {
     DestinationState.NONE: (OpenReturnPath, Ping, Advise),
-    DestinationState.ADVISE: (Ping, Page, Discard, Packaged),
+    DestinationState.ADVISE: (Ping, Page, Pages, Discard, Packaged),
     DestinationState.DISCARD: (Ping, Discard, Packaged),
     DestinationState.LISTEN: (),
-    DestinationState.RUNNING: (Ping, Page, Checksum, End),
+    DestinationState.RUNNING: (Ping, Page, Pages, Checksum, End),
     DestinationState.PAUSED: (),
     DestinationState.RECOVER: (OpenReturnPath, Ping, Advise, RecvBitmap, Resume),
     DestinationState.END: (Ping,),
@@ -95,6 +97,9 @@ class Host(Protocol):
 
         Returns False, and changes nothing, where the page exists already (EEXIST).
         """
+
+    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+        """Put neighbours in place, None for zeros, as `place` does each; returns how many."""
 
     def load(self, state: bytes) -> None:
         """Take over a machine's state without RAM, or raise an `Error`."""
@@ -218,6 +223,8 @@ class Destination:
         match message:
             case Page(number, _, data):
                 self._take_page(number, data or None)
+            case Pages(first, count, _, data):
+                self._take_pages(first, count, data or None)
             case Ping(value):
                 self._answer(Pong(value))
             case OpenReturnPath():
@@ -259,13 +266,37 @@ class Destination:
         self._check_end(page + 1)
         if not self.runs and page in self._received:
             self._host.discard(page, 1)
-        if self._host.place(page, data):
+        if not self.runs or page not in self._received:
             self._sums.put(page, data)
+        if self._host.place(page, data):
             self.placed += 1
         else:
             self.duplicates += 1
         self._received.add(page)
         self._requested.pop(page, None)
+        self._compare_if_last()
+
+    def _take_pages(self, first: int, count: int, data: bytes | None) -> None:
+        self._check_end(first + count)
+        pages = range(first, first + count)
+        known = [page for page in pages if page in self._received]
+        if known and not self.runs:
+            self._host.discard(first, count)
+        placed = self._host.place_pages(first, count, data)
+        self.placed += placed
+        self.duplicates += count - placed
+        if not known or not self.runs:
+            self._sums.put_pages(first, count, data)
+        else:
+            for n, page in enumerate(pages):
+                if page not in self._received:
+                    self._sums.put(page, data and data[n * PAGE : (n + 1) * PAGE])
+        self._received.update(pages)
+        for page in self._requested.keys() & set(pages):
+            del self._requested[page]
+        self._compare_if_last()
+
+    def _compare_if_last(self) -> None:
         if self._ended and len(self._received) == self._pages:
             self._compare()
 

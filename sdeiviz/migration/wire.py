@@ -39,6 +39,8 @@ MAX_RANGES: Final = 256
 """How many runs of pages one `Discard` names."""
 MAX_REQUEST: Final = 64
 """How many pages one `RequestPages` asks for."""
+MAX_RUN: Final = 64
+"""How many neighbours one `Pages` has."""
 MAX_BITMAP: Final = (MAX_PAGES >> 3) + 4096
 """Bytes of a packed bitmap: one that cannot be compressed grows a little."""
 MAX_SHAPE: Final = 1024
@@ -295,6 +297,25 @@ class Page(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Pages(Message):
+    """The content of neighbours that nobody waits for: all of them zero, or as they are."""
+
+    first: U32
+    count: U32
+    zero: Flag
+    data: Annotated[bytes, MAX_RUN * PAGE] = b""
+
+    def __post_init__(self) -> None:
+        _check_pages(self, self.first, self.count)
+        if self.count > MAX_RUN:
+            raise WireError(f"Pages: {self.count} pages, at most {MAX_RUN} at once")
+        if len(self.data) != (0 if self.zero else self.count * PAGE):
+            raise WireError(
+                f"Pages: {len(self.data)} bytes of {self.count} pages, zero={self.zero}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Checksum(Message):
     """Of the source's whole RAM (`sdeiviz.migration.checksum`)."""
 
@@ -370,6 +391,7 @@ TYPES: Final[dict[int, type[Message]]] = {
     0x21: State,
     0x22: Checksum,
     0x23: End,
+    0x24: Pages,
     0x40: Hello,
     0x41: Proof,
     0x81: Shut,
@@ -483,7 +505,8 @@ class Decoder:
             raise WireError(f"{_name(cls)}: {length} bytes do not fit its fields")
         if len(buffer) < HEADER.size + length:
             return None
-        payload = bytes(buffer[HEADER.size : HEADER.size + length])
+        with memoryview(buffer) as view:
+            payload = bytes(view[HEADER.size : HEADER.size + length])
         if _crc(header, payload) != crc:
             raise WireError(f"{_name(cls)}: damaged on the way (CRC)")
         self._check_sequence(sequence)
