@@ -40,7 +40,7 @@ RECLAIM: Final = 32
 _STUCK: Final = 10_000
 """Faults without an instruction completed in between: the guest cannot go on."""
 SHORTEST_RETRY: Final = 1_000
-"""Nanoseconds: if the host's work costs nothing, a fault that is tried again still takes time, or it
+"""Nanoseconds: where the host's work costs nothing, a fault tried again still takes time, or it
 would be tried for ever at one moment."""
 
 

@@ -60,8 +60,6 @@ class Scheduler:
         while not vm.leaving:
             if vm.deadline is not None and vm.time >= vm.deadline:
                 vm.expire()
-                if vm.is_pausing:
-                    return
             vcpu = self._next()
             if vcpu is not None:
                 # A timer's interrupt may be an event: the host's timer made the guest exit.
@@ -75,6 +73,8 @@ class Scheduler:
                     vcpu.enter()
                 elif vcpu.core.irq_is_due:
                     vcpu.interrupt()
+                return
+            if vm.is_pausing:
                 return
             if vm.deadline is None:
                 vm.halt()

@@ -23,9 +23,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         dice = random.Random(9)
         whole = core.Core.run
 
-        def run(self: core.Core, target: int, seconds: float = 0.03) -> End:
+        def run(self: core.Core, target: int) -> End:
             cut = min(target, self.index + dice.randint(1, 5))
-            end = whole(self, cut, seconds)
+            end = whole(self, cut)
             return End.SLICE if end is End.TARGET and cut < target else end
 
         monkeypatch.setattr(core.Core, "run", run)

@@ -104,7 +104,8 @@ def test_a_guest_that_does_not_use_it_gains_nothing():
 
 
 def test_the_longer_a_fetch_takes_the_more_c_gains():
-    gains = [gained("latency.rfcv2", ns) for ns in (36_200, 250_000, 1_680_000, 5_000_000)]
+    # Beyond these the window is too short: whether one more fault is in it decides.
+    gains = [gained("latency.rfcv2", ns) for ns in (36_200, 107_000, 250_000, 570_000)]
     assert all(less < more for less, more in pairwise(gains))
 
 
