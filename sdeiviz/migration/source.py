@@ -229,8 +229,9 @@ class Source:
         if self.state is SourceState.PRECOPY:
             return self._next_of_pass() if background else None
         if self.state is SourceState.POSTCOPY:
-            message = None if self._urgent else self._next_requested()
-            return message or (self._next_in_background() if background else None)
+            if not self._urgent and (requested := self._next_requested()) is not None:
+                return requested
+            return self._next_in_background() if background else None
         return None
 
     def pull_urgent(self) -> Message | None:
@@ -274,7 +275,7 @@ class Source:
         return Page(page, False, data)
 
     def _send_run(self, first: int) -> Page | Pages:
-        """Send a page and the neighbours after it that are dirty and zero, or not zero, as it is."""
+        """Send a page and the dirty neighbours after it, as long as all or none of them are zero."""
         count = self._dirty.run(first, self._bulk)
         if count == 1:
             return self._send(first)
