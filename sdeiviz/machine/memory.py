@@ -111,6 +111,13 @@ class GuestMemory:
         """
         return self.states is not None and self.states[page] in _NOT_HERE
 
+    def some_absent(self, first: int, count: int) -> bool:
+        """Tell whether one of some neighbours is absent."""
+        if self.states is None:
+            return False
+        states = self.states[first : first + count]
+        return any(state in states for state in _NOT_HERE)
+
     def contains(self, ipa: int) -> bool:
         """Tell whether there is RAM at an address."""
         return self.base <= ipa < self.base + self.size
@@ -128,7 +135,7 @@ class GuestMemory:
         for start in range(0, self.size, _CHUNK):
             end = min(start + _CHUNK, self.size)
             numbers = range(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
-            some_absent = any(map(self.is_absent, numbers))
+            some_absent = self.some_absent(numbers.start, len(numbers))
             if some_absent or self.buffer[start:end] != zeros[: end - start]:
                 pages += [number for number in numbers if self.page(number) != ZERO_PAGE]
         return pages

@@ -328,7 +328,8 @@ class Pager:
             self._vm.memory.place(first, data)
         self.states[first : first + count] = bytes([PageState.PRESENT]) * count
         self._unmapped.update(pages)
-        self._resident.extend(page for page in pages if page in self.pageable)
+        start, stop = max(first, self.pageable.start), min(first + count, self.pageable.stop)
+        self._resident.extend(range(start, stop))
         self._stage2.mark_dirty(pages)
         return count
 
@@ -353,10 +354,9 @@ class Pager:
     def _clear(self, first: int, count: int) -> None:
         """Take the content of pages out of memory."""
         (self.guard or self._vm.memory).discard(first, count)
-        for page in range(first, first + count):
-            self.states[page] = PageState.ABSENT
-            self._unmapped.discard(page)
-            self._stage2.unmap_page(page)
+        self.states[first : first + count] = bytes([PageState.ABSENT]) * count
+        self._unmapped.difference_update(range(first, first + count))
+        self._stage2.unmap_pages(first, count)
         self._stage2.mark_dirty(range(first, first + count))
 
     def map_arrived(self, vcpu: "Vcpu", page: int) -> None:

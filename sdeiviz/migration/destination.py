@@ -278,21 +278,20 @@ class Destination:
 
     def _take_pages(self, first: int, count: int, data: bytes | None) -> None:
         self._check_end(first + count)
-        pages = range(first, first + count)
-        known = [page for page in pages if page in self._received]
+        known = self._received.count_run(first, count)
+        if known and self.runs:
+            for n in range(count):
+                if first + n not in self._received:
+                    self._sums.put(first + n, data and data[n * PAGE : (n + 1) * PAGE])
+        else:
+            self._sums.put_pages(first, count, data)
         if known and not self.runs:
             self._host.discard(first, count)
+        self._received.add_run(first, count)
         placed = self._host.place_pages(first, count, data)
         self.placed += placed
         self.duplicates += count - placed
-        if not known or not self.runs:
-            self._sums.put_pages(first, count, data)
-        else:
-            for n, page in enumerate(pages):
-                if page not in self._received:
-                    self._sums.put(page, data and data[n * PAGE : (n + 1) * PAGE])
-        self._received.update(pages)
-        for page in self._requested.keys() & set(pages):
+        for page in [page for page in self._requested if first <= page < first + count]:
             del self._requested[page]
         self._compare_if_last()
 
@@ -309,8 +308,7 @@ class Destination:
             self._check_end(first + count)
         for first, count in ranges:
             self._host.discard(first, count)
-            for page in range(first, first + count):
-                self._received.discard(page)
+            self._received.discard_run(first, count)
         self.state = DestinationState.DISCARD
 
     def _unpack(self, frames: bytes) -> None:

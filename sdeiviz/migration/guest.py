@@ -41,9 +41,8 @@ class Leaving:
     def read(self, first: int, count: int = 1) -> bytes:
         """Return the content of pages, wherever the host keeps it."""
         memory, pager = self.vm.memory, self.vm.pager
-        pages = range(first, first + count)
-        if pager and any(map(pager.is_absent, pages)):
-            return b"".join(map(pager.content, pages))
+        if pager and memory.some_absent(first, count):
+            return b"".join(map(pager.content, range(first, first + count)))
         return bytes(memory.view[first << PAGE_SHIFT : (first + count) << PAGE_SHIFT])
 
     def dirty_log(self) -> list[int]:

@@ -67,10 +67,10 @@ _LOOK: Final = 0.05
 """Seconds after which a sleeping thread looks around."""
 _TELL: Final = 0.1
 """Seconds from one report of progress to the next."""
-_BATCH: Final = 16
-"""Frames between two slices of a guest that still runs here."""
+_BATCH: Final = 8
+"""Messages between two slices of the guest."""
 _TURN: Final = 20_000
-"""Instructions of its slice while the network waits for more."""
+"""Instructions of such a slice while there is more to send, or to be taken."""
 _PRECOPY_BUFFER: Final = 4 << 20
 _POSTCOPY_BUFFER: Final = MAX_RUN * PAGE
 """A page that was asked for waits behind what is in the buffer, where there is one channel."""
@@ -194,11 +194,13 @@ class _Side:
             if channel:
                 channel.read_on()
 
-    def _run_slice(self, run: Callable[[], Stop | None]) -> Stop | None:
-        """Let the guest run until something comes."""
+    def _run_slice(self, run: Callable[[int], Stop | None], *, short: bool = False) -> Stop | None:
+        """Let the guest run until something comes; only for a turn where something waits."""
+        if short or len(self._inbox):
+            return run(self._vm.index + _TURN)
         self._inbox.on_event = self._vm.end_slice
         try:
-            return None if len(self._inbox) else run()
+            return None if len(self._inbox) else run(FOREVER)
         finally:
             self._inbox.on_event = lambda: None
 
@@ -320,9 +322,9 @@ class _Guest(Arriving):
         super().run()
         self.recorder = self._start()
 
-    def advance(self) -> Stop | None:
-        """Let the guest run for a slice of host time."""
-        return self.recorder.advance(FOREVER) if self.recorder else self.vm.run_slice(FOREVER)
+    def advance(self, target: int) -> Stop | None:
+        """Let the guest run for a slice of host time, to an index at most."""
+        return self.recorder.advance(target) if self.recorder else self.vm.run_slice(target)
 
 
 class _WatchedUserfault(LinuxUserfault):
@@ -457,11 +459,13 @@ class Serving(_Side):
 
     def _go_through(self) -> None:
         while not self._is_over():
-            while not self._known and (event := self._inbox.take()) is not None:
+            for _ in range(_BATCH):
+                if self._known or (event := self._inbox.take()) is None:
+                    self._read_on()
+                    break
                 self._handle(event)
                 if self._destination.state is DestinationState.FAILED:
                     raise MigrationError("the guest's RAM is not the source's: it was damaged")
-            self._read_on()
             if self._cancelled:
                 raise MigrationError("the migration was ended here")
             if reason := self._check_silence():
@@ -469,7 +473,7 @@ class Serving(_Side):
             self._tell(str(self._destination.state), self._destination.received)
             if self._guest.running and not self._vm.stopped and not self._standing:
                 self._go_on()
-            else:
+            elif not len(self._inbox):
                 self._inbox.wait(_LOOK)
         self._tell(str(self._destination.state), self._destination.received, now=True)
 
@@ -500,7 +504,7 @@ class Serving(_Side):
         except Error as error:
             self._standing = str(error)
         else:
-            if stop and not stop.reason.final:
+            if stop and not stop.reason.final and stop.reason is not StopReason.BUDGET:
                 self._standing = stop.detail
 
     def _handle(self, event: Event) -> None:
@@ -815,8 +819,7 @@ class _Departure(_Side):
         has_room = self._send(source)
         self._tell(str(source.state), self._pages - source.remaining)
         if source.state is SourceState.PRECOPY:
-            target = self._vm.index + _TURN if has_room else FOREVER
-            stop = self._run_slice(lambda: self._vm.run_slice(target))
+            stop = self._run_slice(self._vm.run_slice, short=has_room)
             self._standing = bool(stop and stop.reason is not StopReason.BUDGET)
         elif not len(self._inbox) and not has_room:
             self._inbox.wait(_LOOK)

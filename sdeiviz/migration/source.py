@@ -275,7 +275,7 @@ class Source:
         return Page(page, False, data)
 
     def _send_run(self, first: int) -> Page | Pages:
-        """Send a page and the dirty neighbours after it, as long as all or none of them are zero."""
+        """Send a page and the dirty neighbours after it, as long as all or none are zero."""
         count = self._dirty.run(first, self._bulk)
         if count == 1:
             return self._send(first)
@@ -285,8 +285,7 @@ class Source:
             if data.startswith(ZERO_PAGE, n * PAGE) is not zero:
                 count = n
                 break
-        for page in range(first, first + count):
-            self._dirty.discard(page)
+        self._dirty.discard_run(first, count)
         self._cursor = first + count
         if zero:
             self.zero += count

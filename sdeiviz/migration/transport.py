@@ -6,6 +6,7 @@ handshake (`sdeiviz.migration.handshake`), which the loop does by itself.
 """
 
 import asyncio
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -21,6 +22,11 @@ _T = TypeVar("_T")
 
 MOST_UNREAD: Final = 32
 """Messages that wait for the guest's thread; beyond it nothing more is read from a connection."""
+_READ: Final = 1 << 18
+"""Bytes that are read at a time."""
+_TURN: Final = 0.0002
+"""Seconds of a thread's turn in the interpreter while there are connections: with the usual 5 ms,
+bytes that come would wait that long for the guest's thread, again and again."""
 _HANDED_OVER: Final = 2
 """Messages that wait for the loop's thread: one to be encoded while the other is made."""
 
@@ -120,7 +126,7 @@ class Address(NamedTuple):
 # -- a connection
 
 
-class Channel(asyncio.Protocol):
+class Channel(asyncio.BufferedProtocol):
     """One connection.
 
     Parameters
@@ -152,6 +158,7 @@ class Channel(asyncio.Protocol):
         self._adopt = adopt
         self._loop = asyncio.get_running_loop()
         self._encoder, self._decoder = Encoder(), Decoder()
+        self._buffer = memoryview(bytearray(_READ))
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._full = self._unread = False
@@ -257,12 +264,16 @@ class Channel(asyncio.Protocol):
             self._handed += 1
             self._write(message)
 
-    def data_received(self, data: bytes) -> None:
-        """Find the messages."""
-        self.received += len(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where bytes go that come."""
+        return self._buffer
+
+    def buffer_updated(self, size: int) -> None:
+        """Find the messages in what has come."""
+        self.received += size
         self.heard = monotonic()
         try:
-            for message in self._decoder.feed(data):
+            for message in self._decoder.feed(self._buffer[:size]):
                 if self._handshake.done:
                     self._inbox.put(Arrived(self, message))
                 else:
@@ -323,7 +334,14 @@ class Channel(asyncio.Protocol):
 class Network:
     """An event loop in a thread, and the connections in it."""
 
+    _open = 0
+    _usual_turn = 0.0
+
     def __init__(self) -> None:
+        if not Network._open:
+            Network._usual_turn = sys.getswitchinterval()
+            sys.setswitchinterval(_TURN)
+        Network._open += 1
         self.loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
         self._channels: list[Channel] = []
@@ -420,6 +438,9 @@ class Network:
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()
             self.loop.close()
+            Network._open -= 1
+            if not Network._open:
+                sys.setswitchinterval(Network._usual_turn)
 
 
 def _is_open(channel: Channel) -> bool:

@@ -110,7 +110,7 @@ class Message:
             raise WireError(f"{_name(self)}: a number does not fit its field: {values}") from None
 
     @classmethod
-    def unpack(cls, payload: bytes) -> Self:
+    def unpack(cls, payload: bytes | memoryview) -> Self:
         """Return the message that a payload holds.
 
         Raises
@@ -120,7 +120,7 @@ class Message:
         """
         layout = _LAYOUTS[cls]
         size = layout.fixed.size
-        tail = payload[size:]
+        tail = bytes(payload[size:])
         if len(payload) < size or len(tail) > layout.limit:
             raise WireError(f"{_name(cls)}: {len(payload)} bytes do not fit its fields")
         values = dict(zip(layout.names, layout.fixed.unpack(payload[:size]), strict=True))
@@ -414,7 +414,7 @@ def frame(message: Message, sequence: int) -> bytes:
     return header[:-4] + _crc(header, payload).to_bytes(4, "big") + payload
 
 
-def _crc(header: bytes, payload: bytes) -> int:
+def _crc(header: bytes, payload: bytes | memoryview) -> int:
     return zlib.crc32(payload, zlib.crc32(header[:-4]))
 
 
@@ -449,7 +449,7 @@ class Decoder:
         self._sequence = 0
         self._error: WireError | None = None
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """Take bytes as they come, and yield the messages that are complete now.
 
         Raises
@@ -505,12 +505,11 @@ class Decoder:
             raise WireError(f"{_name(cls)}: {length} bytes do not fit its fields")
         if len(buffer) < HEADER.size + length:
             return None
-        with memoryview(buffer) as view:
-            payload = bytes(view[HEADER.size : HEADER.size + length])
-        if _crc(header, payload) != crc:
-            raise WireError(f"{_name(cls)}: damaged on the way (CRC)")
-        self._check_sequence(sequence)
-        message = cls.unpack(payload)
+        with memoryview(buffer) as view, view[HEADER.size : HEADER.size + length] as payload:
+            if _crc(header, payload) != crc:
+                raise WireError(f"{_name(cls)}: damaged on the way (CRC)")
+            self._check_sequence(sequence)
+            message = cls.unpack(payload)
         del buffer[: HEADER.size + length]
         self._sequence = (sequence + 1) % SEQUENCES
         return message
