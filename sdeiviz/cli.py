@@ -1,4 +1,4 @@
-"""The command line: run a guest, move it, read a trace, list profiles, check, open the notebooks."""
+"""The command line: run or move a guest, read a trace, list profiles, check, open the notebooks."""
 
 import argparse
 import contextlib

@@ -37,6 +37,8 @@ class Input:
     """An action of the host: a method of `VirtualMachine`, called at an index."""
 
     index: int
+    faults: int
+    """How many faults there had been: a guest that waits for a page may have tried before."""
     method: str
     arguments: tuple[Any, ...]
     options: dict[str, Any]
@@ -105,6 +107,15 @@ class Recording:
         """Whether going on makes new history."""
         return self.index == self.end and self._applied == len(self.inputs)
 
+    @property
+    def _faults(self) -> int:
+        return self.vm.pager.faults if self.vm.pager else 0
+
+    @property
+    def _next_input(self) -> Input | None:
+        """The next one to be repeated."""
+        return self.inputs[self._applied] if self._applied < len(self.inputs) else None
+
     def events_until(self, index: int) -> int:
         """Return how many events of the trace happened up to an index."""
         return bisect_right(self.trace, index, key=lambda event: event.index)
@@ -139,17 +150,33 @@ class Recording:
     def _replay_slice(self, target: int) -> Stop | None:
         """Execute again towards an index, to the next input at most."""
         self._apply_due()
-        if self._applied < len(self.inputs):
-            target = min(target, self.inputs[self._applied].index)
-        stop = self.vm.run_slice(target)
+        due = self._next_input
+        if due and due.index == self.index:
+            stop = self._run_to_fault(due.faults)
+        else:
+            stop = self.vm.run_slice(min(target, due.index) if due else target)
         self._apply_due()
         return None if stop and stop.reason is StopReason.BUDGET else stop
+
+    def _run_to_fault(self, number: int) -> Stop | None:
+        """Let the guest try its next instruction until it has faulted so often."""
+        pager = self.vm.pager
+        assert pager
+        pager.pause_at = number
+        try:
+            stop = self.vm.run_slice(self.index + 1)
+        finally:
+            pager.pause_at = None
+        return stop if self._faults < number else None
 
     def _apply_due(self) -> None:
         """Repeat the inputs of this index, and begin to repeat what comes: all of it is known."""
         self.vm.trace = deque(maxlen=0)
-        while self._applied < len(self.inputs) and self.inputs[self._applied].index == self.index:
-            action = self.inputs[self._applied]
+        while (
+            (action := self._next_input)
+            and action.index == self.index
+            and action.faults <= self._faults
+        ):
             getattr(self.vm, action.method)(*action.arguments, **action.options)
             self._applied += 1
 
@@ -170,7 +197,7 @@ class Recording:
         if index < self.index or self._nearest(index) > self._base:
             self._restore(self._nearest(index))
         self._apply_due()
-        while self.index < index:
+        while self.index < index or self._is_due(index):
             stop = self._replay_slice(index)
             if stop and stop.reason is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt
@@ -178,6 +205,10 @@ class Recording:
                 raise RecordingError(
                     f"replay left the recording at index {self.index}: {stop.detail}"
                 )
+
+    def _is_due(self, index: int) -> bool:
+        due = self._next_input
+        return due is not None and due.index == index
 
     # -- inputs
 
@@ -187,12 +218,13 @@ class Recording:
         In the past this begins another history.
         """
         happened: list[Any] = []
+        faults = self._faults
         self.vm.trace = _Both(happened, self.observer) if self.observer else happened
         result = getattr(self.vm, method)(*arguments, **options)
         if not self.at_end:
             self._cut()
         self.trace.extend(happened)
-        self.inputs.append(Input(self.index, method, arguments, options))
+        self.inputs.append(Input(self.index, faults, method, arguments, options))
         self._applied += 1
         return result
 

@@ -158,6 +158,11 @@ class Pager:
         self._late: dict[int, list[tuple[int, bytes]]] = {}
         """What the host writes to a page once it is there: (offset, data)."""
         self._stuck = (-1, 0)
+        self.faults = 0
+        """Stage-2 aborts in RAM so far: with the index they tell where exactly the guest is, which
+        may try an instruction more than once."""
+        self.pause_at: int | None = None
+        """Pause the machine after so many of them."""
         for page in self.pageable:
             self.states[page] = PageState.ZERO
             self._stage2.map_page(page, writable=False)
@@ -193,6 +198,9 @@ class Pager:
     def fault(self, vcpu: "Vcpu", ipa: int, syndrome: int) -> bool:
         """Handle a stage-2 abort in RAM; False: the page is there, the abort has another reason."""
         page = (ipa >> PAGE_SHIFT) - self._first_gfn
+        self.faults += 1
+        if self.faults == self.pause_at:
+            self._vm.pause_at_fault()
         state = self.states[page]
         if state == PageState.PRESENT:
             if page not in self._unmapped:
@@ -448,6 +456,7 @@ class Pager:
             "waiters": {page: tuple(numbers) for page, numbers in self._waiters.items()},
             "late": {page: tuple(writes) for page, writes in self._late.items()},
             "stuck": self._stuck,
+            "faults": self.faults,
             "store": self.store.save(),
         }
 
@@ -469,6 +478,7 @@ class Pager:
         self._waiters = {page: list(numbers) for page, numbers in state["waiters"].items()}
         self._late = {page: list(writes) for page, writes in state["late"].items()}
         self._stuck = state["stuck"]
+        self.faults = state["faults"]
         self.store.load(state["store"])
 
 

@@ -478,6 +478,10 @@ class VirtualMachine:
         self._passing = (reason, detail)
         self.current.core.stop()
 
+    def pause_at_fault(self) -> None:
+        """Stop after the fault being handled, so that the machine can go on."""
+        self.pause(StopReason.MOMENT, f"fault {self.pager.faults if self.pager else 0}")
+
     def request_stop(self) -> None:
         """Make a running machine stop soon, between two instructions; from any thread."""
         self._stop_requested = True

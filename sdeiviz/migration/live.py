@@ -74,8 +74,8 @@ _TURN: Final = 20_000
 _PRECOPY_BUFFER: Final = 4 << 20
 _POSTCOPY_BUFFER: Final = MAX_RUN * PAGE
 """A page that was asked for waits behind what is in the buffer, where there is one channel."""
-_BEAT, _HANDED_OVER = 2, 3
-"""What the source's Pings say: it is still there; answered once the guest runs over there."""
+_BEAT, _HANDED_OVER, _GOODBYE = 2, 3, 4
+"""What the source's Pings say: it is still there; the package was sent before; it knows the end."""
 
 Progress = Callable[[dict[str, Any]], None]
 """Told now and then how far a migration is: `state`, `done` of `pages`, `bytes`."""
@@ -512,12 +512,11 @@ class Serving(_Side):
             case Opened(channel):
                 self._open(channel)
             case Arrived(channel, message) if self._is_ours(channel):
-                ended = self._destination.state is DestinationState.END
                 try:
                     self._receive(channel, message)
                 except WireError as error:
                     self._lose(str(error))
-                self._known |= ended and isinstance(message, Ping)
+                self._known |= message == Ping(_GOODBYE)
             case Closed(channel, reason) if channel is self._main or self._needs(channel):
                 self._lose(reason)
             case Closed(channel, reason) if channel not in self._used:
@@ -791,7 +790,7 @@ class _Departure(_Side):
             self._step(source)
         self._mark("end")
         if (main := self._main) is not None:
-            main.send(Ping(_BEAT))  # it knows now that we know
+            main.send(Ping(_GOODBYE))
             main.close(flush=True)
         self._tell(str(source.state), self._pages, now=True)
 
@@ -845,7 +844,7 @@ class _Departure(_Side):
                 self._budget.spend(len(message.data))
             elif isinstance(message, Packaged):
                 main.send(Ping(_HANDED_OVER))
-                main.buffer(_POSTCOPY_BUFFER)
+                main.buffer(_POSTCOPY_BUFFER, system=True)
             if len(self._inbox):
                 break
         return True
@@ -889,7 +888,7 @@ class _Departure(_Side):
                 self._main = self._urgent = None
                 continue
             assert self._main
-            self._main.buffer(_POSTCOPY_BUFFER)
+            self._main.buffer(_POSTCOPY_BUFFER, system=True)
             source.reconnected()
             return
         raise MigrationError(

@@ -6,6 +6,7 @@ handshake (`sdeiviz.migration.handshake`), which the loop does by itself.
 """
 
 import asyncio
+import socket
 import sys
 import threading
 from collections import deque
@@ -20,7 +21,7 @@ from sdeiviz.migration.wire import Decoder, Encoder, Hello, Message, Purpose, Wi
 
 _T = TypeVar("_T")
 
-MOST_UNREAD: Final = 32
+MOST_UNREAD: Final = 8
 """Messages that wait for the guest's thread; beyond it nothing more is read from a connection."""
 _READ: Final = 1 << 18
 """Bytes that are read at a time."""
@@ -192,12 +193,15 @@ class Channel(asyncio.BufferedProtocol):
         self._handed += 1
         self._call(lambda: self._write(message))
 
-    def buffer(self, size: int) -> None:
-        """Let so many bytes wait to be sent before there is no more room."""
+    def buffer(self, size: int, *, system: bool = False) -> None:
+        """Let so many bytes wait to be sent before there is no more room; in the system too."""
 
         def set_size() -> None:
             if self._transport:
                 self._transport.set_write_buffer_limits(size)
+                if system:
+                    own = self._transport.get_extra_info("socket")
+                    own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
         self._call(set_size)
 
