@@ -8,7 +8,7 @@ where it came.
 """
 
 from bisect import bisect_right
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
@@ -18,7 +18,7 @@ from sdeiviz.machine import Stop, StopReason, VirtualMachine
 from sdeiviz.machine import state as vm_state
 from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 from sdeiviz.machine.state import VmState
-from sdeiviz.trace import Reader, Record, Trace, TraceSink, is_sdei
+from sdeiviz.trace import ProbeHit, Reader, Record, Trace, TraceEvent, TraceSink, is_sdei
 
 DEFAULT_LIMIT: Final = 256 << 20
 MAX_EVENTS: Final = 500_000
@@ -37,8 +37,8 @@ class Input:
     """An action of the host: a method of `VirtualMachine`, called at an index."""
 
     index: int
-    faults: int
-    """How many faults there had been: a guest that waits for a page may have tried before."""
+    happened: int
+    """How many events of the trace had happened: at one index a page may fault, and arrive."""
     method: str
     arguments: tuple[Any, ...]
     options: dict[str, Any]
@@ -46,9 +46,10 @@ class Input:
 
 @dataclass(slots=True)
 class Keyframe:
-    """The machine at an index, after the first `inputs` inputs."""
+    """The machine at an index, after the first `happened` events and `inputs` inputs."""
 
     index: int
+    happened: int
     inputs: int
     state: VmState
     """Its pages are those written since the keyframe before."""
@@ -85,10 +86,13 @@ class Recording:
         """Is told of everything as it happens, besides the trace; of nothing that is replayed."""
         self._applied = 0
         """How many inputs the machine has had."""
+        self._known = 0
+        self._again = Trace()
+        """Of the events that have happened, those that did so again after the first `_known`."""
         self._last_keyframe_time = perf_counter()
         vm.stage2.protect()
         vm.flush_tlbs()
-        self.keyframes = [Keyframe(vm.index, 0, vm.save())]
+        self.keyframes = [Keyframe(vm.index, 0, 0, vm.save())]
         self._base = 0
         """The keyframe that RAM and the log of written pages start from."""
 
@@ -103,18 +107,22 @@ class Recording:
         return self.keyframes[0].index
 
     @property
+    def happened(self) -> int:
+        """How many events of the trace have happened where the machine is.
+
+        It may be fewer than those up to the index: an instruction whose page is missing begins, and
+        all that follows until it can complete happens at the same index.
+        """
+        return self._known + len(self._again)
+
+    def _know(self, happened: int) -> None:
+        self._known, self._again = happened, Trace()
+
+    @property
     def at_end(self) -> bool:
         """Whether going on makes new history."""
-        return self.index == self.end and self._applied == len(self.inputs)
-
-    @property
-    def _faults(self) -> int:
-        return self.vm.pager.faults if self.vm.pager else 0
-
-    @property
-    def _next_input(self) -> Input | None:
-        """The next one to be repeated."""
-        return self.inputs[self._applied] if self._applied < len(self.inputs) else None
+        known = self._applied == len(self.inputs) and self.happened == len(self.trace)
+        return self.index == self.end and known
 
     def events_until(self, index: int) -> int:
         """Return how many events of the trace happened up to an index."""
@@ -136,13 +144,14 @@ class Recording:
             raise RecordingError(
                 f"the recording is full ({MAX_EVENTS} events); go back, or start again"
             )
-        self.vm.trace = _Watch(self.trace, self.vm) if until_sdei else self.trace
+        self.vm.trace = _Watch(self.trace, self.vm, is_sdei) if until_sdei else self.trace
         if self.observer:
             self.vm.trace = _Both(self.vm.trace, self.observer)
         try:
             stop = self.vm.run_slice(target)
         finally:
             self.end = self.index
+            self._know(len(self.trace))
         if perf_counter() - self._last_keyframe_time > _KEYFRAME_SECONDS:
             self._add_keyframe()
         return stop
@@ -150,38 +159,35 @@ class Recording:
     def _replay_slice(self, target: int) -> Stop | None:
         """Execute again towards an index, to the next input at most."""
         self._apply_due()
-        due = self._next_input
-        if due and due.index == self.index:
-            stop = self._run_to_fault(due.faults)
-        else:
-            stop = self.vm.run_slice(min(target, due.index) if due else target)
+        if self._applied < len(self.inputs):
+            target = min(target, self.inputs[self._applied].index)
+        stop = self.vm.run_slice(target)
         self._apply_due()
         return None if stop and stop.reason is StopReason.BUDGET else stop
 
-    def _run_to_fault(self, number: int) -> Stop | None:
-        """Let the guest try its next instruction until it has faulted so often."""
-        pager = self.vm.pager
-        assert pager
-        pager.pause_at = number
-        try:
-            stop = self.vm.run_slice(self.index + 1)
-        finally:
-            pager.pause_at = None
-        return stop if self._faults < number else None
-
     def _apply_due(self) -> None:
         """Repeat the inputs of this index, and begin to repeat what comes: all of it is known."""
-        self.vm.trace = deque(maxlen=0)
-        while (
-            (action := self._next_input)
-            and action.index == self.index
-            and action.faults <= self._faults
-        ):
+        while self._applied < len(self.inputs) and self.inputs[self._applied].index == self.index:
+            action = self.inputs[self._applied]
+            self._catch_up(action.happened)
+            self.vm.trace = self._again
             getattr(self.vm, action.method)(*action.arguments, **action.options)
             self._applied += 1
+        self.vm.trace = self._again
+
+    def _catch_up(self, happened: int) -> None:
+        """Repeat what happened at this index until so many events have."""
+        index = self.index
+        while self.happened < happened:
+            self.vm.trace = _Watch(self._again, self.vm, _stands)
+            stop = self.vm.run_slice(index + 1)
+            if stop and stop.reason is StopReason.INTERRUPTED:
+                raise KeyboardInterrupt
+            if self.index != index:
+                raise RecordingError(f"replay left the recording at index {index}")
 
     def goto(self, index: int) -> None:
-        """Move to an index within the recording.
+        """Move to an index within the recording, after all that happened there.
 
         Raises
         ------
@@ -197,7 +203,7 @@ class Recording:
         if index < self.index or self._nearest(index) > self._base:
             self._restore(self._nearest(index))
         self._apply_due()
-        while self.index < index or self._is_due(index):
+        while self.index < index:
             stop = self._replay_slice(index)
             if stop and stop.reason is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt
@@ -205,10 +211,10 @@ class Recording:
                 raise RecordingError(
                     f"replay left the recording at index {self.index}: {stop.detail}"
                 )
-
-    def _is_due(self, index: int) -> bool:
-        due = self._next_input
-        return due is not None and due.index == index
+        happened = self.events_until(index)
+        while happened and not _stands(self.trace[happened - 1]):
+            happened -= 1
+        self._catch_up(happened)
 
     # -- inputs
 
@@ -218,21 +224,21 @@ class Recording:
         In the past this begins another history.
         """
         happened: list[Any] = []
-        faults = self._faults
         self.vm.trace = _Both(happened, self.observer) if self.observer else happened
         result = getattr(self.vm, method)(*arguments, **options)
         if not self.at_end:
             self._cut()
         self.trace.extend(happened)
-        self.inputs.append(Input(self.index, faults, method, arguments, options))
+        self.inputs.append(Input(self.index, self.happened, method, arguments, options))
         self._applied += 1
+        self._know(len(self.trace))
         return result
 
     def _cut(self) -> None:
         """Forget what followed this moment."""
         self.cuts += 1
         self.end = self.index
-        self.trace.truncate(self.events_until(self.index))
+        self.trace.truncate(self.happened)
         del self.inputs[self._applied :]
         last = next(
             n for n in reversed(range(len(self.keyframes))) if self._precedes(self.keyframes[n])
@@ -240,7 +246,8 @@ class Recording:
         del self.keyframes[last + 1 :]
 
     def _precedes(self, keyframe: Keyframe) -> bool:
-        return keyframe.index <= self.index and keyframe.inputs <= self._applied
+        earlier = keyframe.happened <= self.happened and keyframe.inputs <= self._applied
+        return keyframe.index <= self.index and earlier
 
     # -- keyframes
 
@@ -251,7 +258,7 @@ class Recording:
         vm = self.vm
         state = vm_state.save(vm, vm.stage2.dirty)
         self._protect()
-        self.keyframes.append(Keyframe(self.index, self._applied, state))
+        self.keyframes.append(Keyframe(self.index, self.happened, self._applied, state))
         self._base = len(self.keyframes) - 1
         self._thin()
 
@@ -276,6 +283,7 @@ class Recording:
         self._protect()
         self._base = number
         self._applied = keyframe.inputs
+        self._know(keyframe.happened)
 
     def _content(self, page: int, number: int) -> bytes:
         """Return what a page held at a keyframe."""
@@ -303,6 +311,11 @@ class Recording:
             size = sum(frame.size for frame in frames)
 
 
+def _stands(event: TraceEvent) -> bool:
+    """Tell whether the machine can stand still right after an event: not after a probe."""
+    return not isinstance(event, ProbeHit)
+
+
 class _Both:
     """A trace that goes to two places."""
 
@@ -315,13 +328,15 @@ class _Both:
 
 
 class _Watch:
-    """A trace that pauses the machine at the next moment of SDEI."""
+    """A trace that pauses the machine at the next event that is wanted."""
 
-    def __init__(self, trace: Trace, vm: VirtualMachine) -> None:
-        self._trace, self._vm = trace, vm
+    def __init__(
+        self, trace: Trace, vm: VirtualMachine, wanted: Callable[[TraceEvent], bool]
+    ) -> None:
+        self._trace, self._vm, self._wanted = trace, vm, wanted
         self._reader = Reader()
 
     def extend(self, record: Record, /) -> None:
         self._trace.extend(record)
-        if any(map(is_sdei, self._reader.read(record))):
-            self._vm.pause(StopReason.MOMENT, "a moment of SDEI")
+        if any(map(self._wanted, self._reader.read(record))):
+            self._vm.pause(StopReason.MOMENT, "an event of the trace")

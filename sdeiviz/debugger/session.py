@@ -245,7 +245,7 @@ class Session:
         moment was reached.
         """
         with self._command():
-            for event in self.trace[self._recording.events_until(self.index) :]:
+            for event in self.trace[self._recording.happened :]:
                 if is_sdei(event):
                     self._recording.goto(event.index)
                     return None
@@ -458,7 +458,7 @@ class Session:
             registers=_registers(vcpu),
             previous=self._previous[vcpu.number] if self._previous else None,
             trace=self.trace,
-            now=self._recording.events_until(self.index),
+            now=self._recording.happened,
             listing=self._listing.around(vcpu),
             console=vm.console,
             stopped=vm.stopped.detail if vm.stopped else "",

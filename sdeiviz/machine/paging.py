@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from struct import unpack_from
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sdeiviz.abi import esr
@@ -158,11 +159,6 @@ class Pager:
         self._late: dict[int, list[tuple[int, bytes]]] = {}
         """What the host writes to a page once it is there: (offset, data)."""
         self._stuck = (-1, 0)
-        self.faults = 0
-        """Stage-2 aborts in RAM so far: with the index they tell where exactly the guest is, which
-        may try an instruction more than once."""
-        self.pause_at: int | None = None
-        """Pause the machine after so many of them."""
         for page in self.pageable:
             self.states[page] = PageState.ZERO
             self._stage2.map_page(page, writable=False)
@@ -198,9 +194,6 @@ class Pager:
     def fault(self, vcpu: "Vcpu", ipa: int, syndrome: int) -> bool:
         """Handle a stage-2 abort in RAM; False: the page is there, the abort has another reason."""
         page = (ipa >> PAGE_SHIFT) - self._first_gfn
-        self.faults += 1
-        if self.faults == self.pause_at:
-            self._vm.pause_at_fault()
         state = self.states[page]
         if state == PageState.PRESENT:
             if page not in self._unmapped:
@@ -282,7 +275,7 @@ class Pager:
         by = "vcpu" if worker is None else "worker"
         vm.note("FetchStarted", vcpu, self.gfn(page), by)
         self.store.request(page, vm.time + (worker or 0))
-        vm.timers_changed()
+        vm.due_by(self.store.deadline)
 
     def expire(self, time: int) -> None:
         """Let the pages arrive that are due."""
@@ -430,8 +423,8 @@ class Pager:
             if self.states[page] == PageState.ABSENT:
                 self.fetch(page, self._vm.current.number, self._costs.worker)
             return None
-        offset = ipa - self._vm.memory.base
-        return int.from_bytes(self._vm.memory.view[offset : offset + 4], "little")
+        word: int = unpack_from("<I", self._vm.memory.view, ipa - self._vm.memory.base)[0]
+        return word
 
     def write_word(self, ipa: int, value: int) -> None:
         """Write a word of guest memory for the hypervisor: now, or as soon as its page is there."""
@@ -456,7 +449,6 @@ class Pager:
             "waiters": {page: tuple(numbers) for page, numbers in self._waiters.items()},
             "late": {page: tuple(writes) for page, writes in self._late.items()},
             "stuck": self._stuck,
-            "faults": self.faults,
             "store": self.store.save(),
         }
 
@@ -478,7 +470,6 @@ class Pager:
         self._waiters = {page: list(numbers) for page, numbers in state["waiters"].items()}
         self._late = {page: list(writes) for page, writes in state["late"].items()}
         self._stuck = state["stuck"]
-        self.faults = state["faults"]
         self.store.load(state["store"])
 
 

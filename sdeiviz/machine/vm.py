@@ -478,10 +478,6 @@ class VirtualMachine:
         self._passing = (reason, detail)
         self.current.core.stop()
 
-    def pause_at_fault(self) -> None:
-        """Stop after the fault being handled, so that the machine can go on."""
-        self.pause(StopReason.MOMENT, f"fault {self.pager.faults if self.pager else 0}")
-
     def request_stop(self) -> None:
         """Make a running machine stop soon, between two instructions; from any thread."""
         self._stop_requested = True
@@ -643,15 +639,22 @@ class VirtualMachine:
         if self.deadline is not None:
             self.current.core.stop_by(self.index + self.deadline - self.time)
 
+    def due_by(self, time: int | None) -> None:
+        """Take note of one more thing that is due."""
+        if time is not None and (self.deadline is None or time < self.deadline):
+            self.deadline = time
+            self.current.core.stop_by(self.index + time - self.time)
+
     def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
-        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, self.time)
-        running = self.current.account
-        if self.current is not vcpu and running.activity is Activity.RUN:
-            running.charge(Activity.READY, nanoseconds, self.time)
+        index, current = self.index_word[0], self.scheduler.current
+        time = index + self.skipped
+        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, time)
+        if current is not vcpu and current.account.activity is Activity.RUN:
+            current.account.charge(Activity.READY, nanoseconds, time)
         self.skipped += nanoseconds
         if self.deadline is not None:
-            self.current.core.stop_by(self.index + self.deadline - self.time)
+            current.core.stop_by(index + self.deadline - time - nanoseconds)
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""

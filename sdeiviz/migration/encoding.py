@@ -28,7 +28,7 @@ MAX_VALUES: Final = 1 << 20
 """How many values one may consist of: an empty list takes 5 bytes, and in memory many more."""
 MAX_DEPTH: Final = 32
 STATE_MAGIC: Final = b"SDEIVIZ STATE\n"
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 1
 """Counts up with every change of what a state consists of."""
 
 _LENGTH: Final = struct.Struct(">I")

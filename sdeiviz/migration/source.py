@@ -11,7 +11,8 @@ SWITCHING      disconnected          FAILED: the guest may run on
 POSTCOPY       disconnected          PAUSED
 POSTCOPY       Shut                  COMPLETED, or FAILED if its status is not 0
 PAUSED         reconnected           RECOVER: asks what was received
-RECOVER        ResumeAck             POSTCOPY: what was not received is dirty again
+RECOVER        ResumeAck             POSTCOPY: what was not received is dirty again, or all that
+                                     there is, if the package was not
 RECOVER        disconnected          PAUSED
 =============  ====================  ============================================================
 
@@ -142,8 +143,6 @@ class Source:
         """What goes before any page."""
         self._requests: deque[int] = deque()
         self._package: Packaged | None = None
-        self._stale = self._dirty
-        """Pages whose older content the destination may still have when it gets the package."""
         self._there = False
         """The destination is known to have the package."""
         self._received: Bitmap | None = None
@@ -301,7 +300,6 @@ class Source:
     def _hand_over(self) -> None:
         """Name the pages that are not valid there, and let the package follow."""
         assert self._package
-        self._stale = self._dirty.copy()
         ranges = [*self._dirty.runs()]
         for first in range(0, len(ranges), MAX_RANGES):
             self._control.append(Discard(tuple(ranges[first : first + MAX_RANGES])))
@@ -367,13 +365,14 @@ class Source:
     def _resume(self) -> None:
         if self._received is None:
             raise ProtocolError("ResumeAck before there was anything to resume")
-        self._dirty = self._received.inverted()
-        self._received = None
         self.state = SourceState.POSTCOPY
-        if not self._there:
-            # The package was lost, and perhaps some of the discards before it.
-            self._dirty |= self._stale
+        if self._there:
+            self._dirty = self._received.inverted()
+        else:
+            # Lost with the package may be discards, and newer contents of pages that it has.
+            self._dirty = Bitmap(self._pages, full=True)
             self._hand_over()
+        self._received = None
 
     def _shut(self, status: int) -> None:
         if not self._ended:

@@ -1,6 +1,6 @@
 """The guest `kernel`: it boots, schedules fairly, does its work and notices what is wrong."""
 
-import itertools
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -78,7 +78,7 @@ def test_a_slice_is_as_long_as_asked_for(slice_: int) -> None:
         for event in kernel.vm.trace
         if isinstance(event, ProbeHit) and event.name == "switch" and event.time > begin
     ]
-    turns = [b - a for a, b in itertools.pairwise(switches)]
+    turns = [b - a for a, b in pairwise(switches)]
     assert len(turns) >= 5
     assert all(abs(turn - slice_) < 20_000 for turn in turns[:-1])
 

@@ -299,6 +299,14 @@ def test_the_same_page_again_is_tried_again_and_again() -> None:
     assert account["overhead"] >= len(again) * US
 
 
+def test_the_same_page_again_takes_time_though_nothing_costs_any() -> None:
+    vm = machine(touches(1), handler=AGAIN, paging=Paging(latency=Constant(50 * US)))
+    ended(vm)
+    (_, *again) = faults(vm)
+    assert set(again) == {("retry", "in-flight", None)}
+    assert 40 <= len(again) <= 50, "a microsecond each, for 50 us"
+
+
 def test_or_halts_under_the_rules_of_x86() -> None:
     vm = machine(
         touches(1),

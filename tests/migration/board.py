@@ -153,11 +153,12 @@ class Connection:
         spoke = True
         while spoke:
             spoke = False
-            for channel in range(len(self.forward)):
+            for channel, way in enumerate(self.forward):
                 while self.pull(channel):
-                    spoke = True
-                    self.deliver(channel, 1 << 30)
-                self.deliver(channel, 1 << 30)
+                    pass
+                spoke |= bool(way)
+                self.deliver(channel, len(way))
             while self.pull_back():
-                spoke = True
-            self.deliver_back(1 << 30)
+                pass
+            spoke |= bool(self.back)
+            self.deliver_back(len(self.back))

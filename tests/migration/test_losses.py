@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from sdeiviz.migration import DestinationState, SourceState, WireError
+from sdeiviz.migration.wire import Packaged, Page
 from tests.migration.board import STATE, Connection, New, Old, content, pair
 
 VALUES = [7, 0, 9, 8]
@@ -154,6 +155,28 @@ def test_at_every_byte(spoil: type[Cut] | type[Damage], direction: str, bulk: in
     if spoil is Damage:  # it is noticed at once, a cut when the package has been sent long ago
         expected.add(SourceState.FAILED)
     assert outcomes == expected
+
+
+def test_a_newer_content_that_is_lost_with_the_package() -> None:
+    """The destination has page 0 as it was before: it is not to be believed."""
+    old, source, new, destination = pair([1, 2])
+    first = Connection(source, destination, 1)
+    source.start()
+    for _ in range(5):
+        first.pull(0)
+    first.deliver(0, 1 << 20)
+    assert new.pages == {0: content(1), 1: content(2)}
+    old.write(0, 3)
+    assert first.pull(0) == Page(0, False, content(3))
+    source.switch(STATE)
+    assert isinstance(first.pull(0), Packaged)
+    source.disconnected()
+    destination.disconnected()
+    source.reconnected()
+    destination.reconnected()
+    Connection(source, destination, 1).flush()
+    assert source.state is SourceState.COMPLETED
+    assert new.pages == {0: content(3), 1: content(2)}
 
 
 def test_the_guests_of_this_test() -> None:

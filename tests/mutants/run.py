@@ -25,7 +25,15 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.mutants import of_cpu, of_debugger, of_devices, of_machine, of_sdei, of_trace  # noqa: E402
+from tests.mutants import (  # noqa: E402
+    of_cpu,
+    of_debugger,
+    of_devices,
+    of_machine,
+    of_migration,
+    of_sdei,
+    of_trace,
+)
 from tests.mutants.mutation import Mutation  # noqa: E402
 
 MUTATIONS: list[Mutation] = [
@@ -35,6 +43,7 @@ MUTATIONS: list[Mutation] = [
     *of_machine.MUTATIONS,
     *of_devices.MUTATIONS,
     *of_debugger.MUTATIONS,
+    *of_migration.MUTATIONS,
 ]
 
 # The tests of a room are those of the same name, and for some rooms others too.
