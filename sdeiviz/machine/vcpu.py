@@ -499,14 +499,22 @@ class Vcpu:
         self._write_back(access)
         return ""
 
+    def read_word(self, address: int) -> int | None:
+        """Return the word at a virtual address, None where there is no memory or it is absent."""
+        word = self.read_virtual(address, 4)
+        return int.from_bytes(word, "little") if len(word) == 4 else None
+
     def read_virtual(self, address: int, size: int) -> bytes:
-        """Read RAM as the guest's translation shows it now; short where that ends."""
+        """Read RAM as the guest's translation shows it now; short where that or the RAM ends."""
         data = b""
         while len(data) < size:
             at = address + len(data)
             count = min(size - len(data), PAGE - at % PAGE)
             ipa = self.core.translate(at & MASK64)
-            if ipa is None or not self.vm.memory.contains(ipa):
+            memory = self.vm.memory
+            if ipa is None or not memory.contains(ipa):
+                break
+            if memory.is_absent(ipa - memory.base >> PAGE_SHIFT):
                 break
             data += self.vm.memory[ipa : ipa + count]
         return data

@@ -15,9 +15,8 @@ from sdeiviz.machine.memory import PAGE_SHIFT
 from sdeiviz.migration.destination import Destination, DestinationState
 from sdeiviz.migration.guest import Arriving, Leaving, pages_of
 from sdeiviz.migration.link import Link, LinkSpeed
-from sdeiviz.migration.metrics import Faults, Timeline, report
+from sdeiviz.migration.metrics import FaultLog, Faults, Timeline, report
 from sdeiviz.migration.source import Source
-from sdeiviz.trace import AT, Record, TraceSink
 
 LONGEST: int = 3_600_000_000_000
 """An hour of virtual time: no migration here takes longer."""
@@ -44,31 +43,6 @@ class Setup:
     def __post_init__(self) -> None:
         if self.passes < 0 or min(self.service, self.place) < 0 or self.step < 1:
             raise Error(f"no migration like this: {self}")
-
-
-class FaultLog:
-    """A trace that passes everything on and counts who waits for which page since when."""
-
-    def __init__(self, faults: Faults, first_gfn: int, sink: TraceSink) -> None:
-        self._faults = faults
-        self._first_gfn = first_gfn
-        self._sink = sink
-        self._now = 0
-
-    def extend(self, record: Record, /) -> None:
-        """Take one more record (see `sdeiviz.trace.record`)."""
-        self._sink.extend(record)
-        at = 0
-        while at < len(record) and record[at] == AT:
-            self._now = record[at + 2]
-            at += 3
-        match record[at:]:
-            case ("VcpuBlocked", vcpu, gfn, _):
-                self._faults.begin(vcpu, gfn - self._first_gfn, self._now)
-            case ("FetchStarted", _, gfn, "worker"):
-                self._faults.begin(None, gfn - self._first_gfn, self._now)
-            case ("FetchDone", _, gfn):
-                self._faults.end(gfn - self._first_gfn, self._now)
 
 
 class _RemotePages:
