@@ -42,12 +42,12 @@ hypercalls entered without the general exit (a fifth less). Half of it again wou
 of Python.
 """,
     "migration of 256 MB; socket to socket": """
-It reaches half where the computer has nothing else to do, and just misses it where both cores are
-shared. A frame of 64 pages takes the destination 0.09 ms to find and check (0.06 of it CRC-32), 0.09
-for the sums of its pages, 0.16 to put in place, most of which is memory that is touched for the first
-time; the source takes 0.08 to make it and, at the end, 0.12 to sum its pages again, which nothing
-overlaps. Tried: a frame for each page (five times slower), turns of 0.2 ms for the interpreter's
-threads instead of 5 (twice as fast), reading into one buffer, and pages placed 64 at a time.
+It came to 0.48 in the median, 0.29 to 0.58, with both cores shared with other programs. A frame of
+64 pages takes the destination 0.09 ms to find and check (0.06 of it CRC-32), 0.09 for the sums of
+its pages, and 0.16 to put in place, in memory that is touched for the first time. The source takes
+0.08 to make it and, at the end, 0.09 to sum its pages, which nothing overlaps.
+Tried: turns of 0.2 ms instead of 5 for the interpreter's threads, reading into one buffer, pages
+placed 64 at a time. Half of it again would take the sums of pages out of Python.
 """,
 }
 """The rows that may stay below their floors, with where the time goes and what was tried."""

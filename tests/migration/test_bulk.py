@@ -40,8 +40,8 @@ def test_a_run_is_all_zero_or_not_at_all_and_ends_at_what_was_sent() -> None:
     assert sent == [
         run(0, 1, 2, 3),
         run(3, 0, 0),
-        Page(5, False, content(4)),
-        Page(6, True),
+        run(5, 4),
+        run(6, 0),
         run(7, 5, 6, 7, 8),
         Page(11, False, content(9)),
     ]
