@@ -122,7 +122,7 @@ def test_a_destination_that_is_killed_before_the_switch_leaves_the_guest_here(
 def in_postcopy(processes: list[Process]) -> tuple[Process, Process]:
     """Return both sides, of which the destination has the guest, and few of its pages."""
     there = start(processes, "serve", *GUEST, "--patience", "1s")
-    slow = ("--passes", "0", "--bandwidth", "64K", "--timeout", "2s")
+    slow = ("--passes", "0", "--bandwidth", "64K", "--timeout", "1s", "--tries", "3")
     here = start(processes, "to", there.port(), *GUEST, *slow)
     assert there.popen.stdout
     assert there.popen.stdout.readline().startswith("kernel: 1 CPUs")
