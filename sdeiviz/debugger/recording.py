@@ -139,6 +139,8 @@ class Recording:
             stop = self._replay_slice(min(target, self.end))
             if stop is None and self.index >= target:
                 stop = self.vm.run_slice(target)  # there is nothing left to run: the budget is
+            elif stop is None and self.index == self.end:
+                self._catch_up(len(self.trace))
             return stop
         if len(self.trace) >= MAX_EVENTS:
             raise RecordingError(

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
 
 
+_MASKS: Final = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
+"""The bits of an access by its bytes."""
+
+
 class Vcpu:
     """One virtual CPU: ``vcpu.x0`` to ``vcpu.x30``, ``vcpu.pc``, ``vcpu.vbar_el1`` and so on.
 
@@ -87,6 +91,8 @@ class Vcpu:
         self.x = self.core.x
         self.x0_to_x17 = self.x[:18].cast("B")
         self.timer = GenericTimer()
+        self.timer_due: int | None = None
+        """When the next of the timer's outputs rises that has not been raised yet."""
         self.pmu = Pmu()
         self._last_exception = (0, -1)
 
@@ -201,6 +207,43 @@ class Vcpu:
                 core.fail(error)
 
         return hypercall
+
+    def device_exit(self, core: Core) -> Callable[[], bool]:
+        """Answer a load or store of a device, as `stage2_abort` does: they are frequent."""
+        vm, x, pc, pages = self.vm, core.x, core.pc_word, self.vm.bus.pages
+        syndrome_word, address, hpfar = core.syndrome_word, core.address_word, core.hpfar_word
+        cost = vm.paging.costs.exit if vm.paging else 0
+
+        def device() -> bool:
+            syndrome, at = syndrome_word[0], pc[0]
+            region = pages.get(hpfar[0] >> 4)
+            if region is None or syndrome & esr.S1PTW or at & 3:
+                return False
+            access = decode_access(syndrome, core.read_word(at) or 0)
+            if access is None or access.size not in region.widths:
+                return False
+            try:
+                core.settle()
+                if cost and region.exits:
+                    vm.spend(self, cost)
+                core.retire()
+                offset = (hpfar[0] >> 4 << PAGE_SHIFT | address[0] & PAGE - 1) - region.base
+                number, size = access.register, access.size
+                if access.write:
+                    value = 0 if number == ZERO_REGISTER else x[number]
+                    region.write(self, offset, size, value & _MASKS[size])
+                else:
+                    value = region.read(self, offset, size) & _MASKS[size]
+                    if number != ZERO_REGISTER:
+                        x[number] = extend(access, value)
+                if access.base is not None:
+                    self._write_back(access)
+                self.enter()
+            except BaseException as error:
+                core.fail(error)
+            return True
+
+        return device
 
     def enter(self) -> None:
         """Before the guest goes on: answer KVM_REQ_SDEI, as KVM does (patch 12), and take an IRQ.
@@ -595,6 +638,7 @@ class Vcpu:
             "core": self.core.save(),
             "sdei": self.sdei.save(),
             "timer": self.timer.save(),
+            "timer_due": self.timer_due,
             "pmu": self.pmu.save(),
             "last_exception": self._last_exception,
             "power": (self.on, self.waiting, self._resume),
@@ -608,6 +652,7 @@ class Vcpu:
         self.core.load(state["core"])
         self.sdei.load(state["sdei"])
         self.timer.load(state["timer"])
+        self.timer_due = state["timer_due"]
         self.pmu.load(state["pmu"])
         self.core.allow_el0_pmu(self.pmu.user_enable)
         self._last_exception = tuple(state["last_exception"])

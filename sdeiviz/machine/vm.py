@@ -616,8 +616,10 @@ class VirtualMachine:
         self.timers_changed()
 
     def _drive_timer(self, vcpu: Vcpu) -> None:
-        for intid, level in vcpu.timer.outputs(self.time).items():
+        time = self.time
+        for intid, level in vcpu.timer.outputs(time).items():
             self.gic.set_line(intid, level, vcpu.number)
+        vcpu.timer_due = vcpu.timer.deadline(time)
 
     def expire(self) -> None:
         """Raise the interrupts of the timers that are due."""
@@ -628,12 +630,13 @@ class VirtualMachine:
             self.pager.expire(self.time)
         self.one_shot.expire(self.time)
         for vcpu in self.vcpus:
-            self._drive_timer(vcpu)
+            if vcpu.timer_due is not None and self.time >= vcpu.timer_due:
+                self._drive_timer(vcpu)
         self.timers_changed()
 
     def timers_changed(self) -> None:
         """Find the next deadline, and let nobody run past it."""
-        deadlines = [vcpu.timer.deadline(self.time) for vcpu in self.vcpus]
+        deadlines = [vcpu.timer_due for vcpu in self.vcpus]
         deadlines += self.one_shot.deadline, self.alarm, self.pager.deadline if self.pager else None
         self.deadline = min((time for time in deadlines if time is not None), default=None)
         if self.deadline is not None:

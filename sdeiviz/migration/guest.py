@@ -5,6 +5,7 @@ patch 10). Pages in flight and the tokens of tasks that sleep do not: setting th
 all of them, and who finds its page missing still faults again, here.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +33,8 @@ class Leaving:
 
     def __init__(self, vm: VirtualMachine) -> None:
         self.vm = vm
+        self.on_dirty: Callable[[list[int]], None] = lambda pages: None
+        """Told of the pages written whenever somebody asks for them."""
         self._log()
 
     def _log(self) -> None:
@@ -49,6 +52,7 @@ class Leaving:
         """Return the pages written since it was asked last, and log anew."""
         dirty = sorted(self.vm.stage2.dirty or ())
         self._log()
+        self.on_dirty(dirty)
         return dirty
 
     def state(self) -> bytes:

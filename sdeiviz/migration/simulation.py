@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdeiviz.errors import Error
-from sdeiviz.machine import VirtualMachine
+from sdeiviz.machine import StopReason, VirtualMachine
 from sdeiviz.machine.memory import PAGE_SHIFT
 from sdeiviz.migration.destination import Destination, DestinationState
 from sdeiviz.migration.guest import Arriving, Leaving, pages_of
@@ -35,11 +35,13 @@ class Setup:
     """After a page that was asked for, the background goes on with its neighbours."""
     service: int = 0
     """Nanoseconds that the thread that serves missing pages takes for each."""
+    place: int = 0
+    """Nanoseconds that the destination takes to put a page in place, one thread a channel."""
     step: int = 100_000
     """Nanoseconds of virtual time for which source and link take turns in pre-copy."""
 
     def __post_init__(self) -> None:
-        if self.passes < 0 or self.service < 0 or self.step < 1:
+        if self.passes < 0 or min(self.service, self.place) < 0 or self.step < 1:
             raise Error(f"no migration like this: {self}")
 
 
@@ -68,7 +70,7 @@ class _RemotePages:
 
     def arrivals(self, time: int) -> list[tuple[int, bytes]]:
         """Let the link go on; what arrives is put in place by the destination."""
-        self._simulation.link.advance(time + self._simulation.offset)
+        self._simulation.advance(time + self._simulation.offset)
         return []
 
     def put(self, page: int, data: bytes) -> None:
@@ -106,7 +108,7 @@ class Simulation:
         self.arriving = Arriving(destination)
         self.timeline = Timeline()
         self.faults = Faults(len(destination.vcpus))
-        pages = pages_of(source)
+        self._pages = pages = pages_of(source)
         self.source = Source(
             pages,
             self.leaving.read,
@@ -115,7 +117,9 @@ class Simulation:
             jump=setup.jump,
         )
         self.destination = Destination(pages, self.arriving)
-        self.link = Link(self.source, self.destination, setup.speed, urgent=setup.urgent)
+        self.link = Link(
+            self.source, self.destination, setup.speed, urgent=setup.urgent, take=setup.place
+        )
         self.link.events.advance(source.time)
         self.offset = 0
         """The link's time minus the guest's, which stands during the switch."""
@@ -135,8 +139,13 @@ class Simulation:
         return max(self.vm.time + self.offset, self.link.now)
 
     @property
-    def done(self) -> bool:
+    def complete(self) -> bool:
         """Whether every page is there."""
+        return self.arriving.running and self.destination.received == self._pages
+
+    @property
+    def done(self) -> bool:
+        """Whether both sides know that every page is there, and what it should be."""
         return self.destination.state is DestinationState.END
 
     def content(self, page: int) -> bytes:
@@ -162,6 +171,16 @@ class Simulation:
             The guest stops, or it does not end.
         """
         self.switch()
+        self.finish()
+
+    def finish(self) -> None:
+        """Let the guest run on the destination until both sides are done.
+
+        Raises
+        ------
+        Error
+            The guest stops, or it does not end.
+        """
         while not self.done:
             if self.time > LONGEST:
                 raise Error("this migration does not end")
@@ -185,10 +204,27 @@ class Simulation:
         self.arriving.vm.timers_changed()
 
     def run_until(self, time: int) -> None:
-        """Let the guest run on the destination until a time, or until all its pages are there."""
+        """Let the guest run on the destination until a time; once, until all its pages are there.
+
+        Raises
+        ------
+        Error
+            The guest stops, or the destination's RAM is not the source's.
+        """
         self._run(self.vm, time - self.offset)
-        if self.done and self.timeline.end is None:
+        if self.complete and self.timeline.end is None:
             self.timeline.mark("end", self.time)
+        if self.destination.state is DestinationState.FAILED:
+            raise Error("the destination's RAM is not the source's")
+
+    def advance(self, time: int) -> None:
+        """Let what happens on the link happen up to a time, while the guest runs over there.
+
+        The guest stops for a moment when the last page has come.
+        """
+        self.link.advance(time)
+        if self.complete and self.timeline.end is None:
+            self.vm.pause(StopReason.MOMENT, "every page is there")
 
     def _run(self, vm: VirtualMachine, time: int) -> None:
         stop = vm.run_until(time)
