@@ -163,7 +163,9 @@ class Faults:
         The guest will not hear of the page's absence, so nobody would clear the mailbox.
         """
         state = self.vcpus[vcpu]
-        if event == state.sdei and state.not_present is not None and state.enabled:
+        if event != state.sdei or not self.mode.not_present_by_event:
+            return
+        if state.not_present is not None and state.enabled:
             self._withdraw(state)
 
     # -- a page arrives

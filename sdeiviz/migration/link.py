@@ -16,7 +16,8 @@ from sdeiviz.migration.source import Source
 from sdeiviz.migration.wire import Decoder, Encoder, Message
 
 _NS: Final = 1_000_000_000
-MAIN, URGENT = 0, 1
+MAIN, URGENT, RETURN = 0, 1, 2
+"""Channels to the destination, and the way back."""
 
 
 class Events:
@@ -242,6 +243,8 @@ class Link:
         self.destination = destination
         self.events = Events() if events is None else events
         self.connected = True
+        self.on_sent: Callable[[int, int, Message, int], None] = lambda *_: None
+        """Told of every message that goes into a buffer: time, channel, message, bytes."""
         self.on_delivered: Callable[[int, Message], None] = lambda time, message: None
         """Told of every message that has arrived and been taken, on either side."""
         channels = 1 + urgent
@@ -284,9 +287,13 @@ class Link:
         pulls = (self.source.pull, self.source.pull_urgent)
         for channel, encoder in enumerate(self._encoders):
             while self.forward.room(channel) and (message := pulls[channel]()) is not None:
-                self.forward.send(channel, encoder.encode(message))
+                frame = encoder.encode(message)
+                self.on_sent(self.now, channel, message, len(frame))
+                self.forward.send(channel, frame)
         while (message := self.destination.pull()) is not None:
-            self.back.send(MAIN, self._back_encoder.encode(message))
+            frame = self._back_encoder.encode(message)
+            self.on_sent(self.now, RETURN, message, len(frame))
+            self.back.send(0, frame)
 
     def _at_destination(self, channel: int, frame: bytes) -> None:
         for message in self._decoders[channel].feed(frame):

@@ -15,9 +15,8 @@ from sdeiviz.machine.memory import PAGE_SHIFT
 from sdeiviz.migration.destination import Destination, DestinationState
 from sdeiviz.migration.guest import Arriving, Leaving, pages_of
 from sdeiviz.migration.link import Link, LinkSpeed
-from sdeiviz.migration.metrics import Faults, Timeline, report
+from sdeiviz.migration.metrics import FaultLog, Faults, Timeline, report
 from sdeiviz.migration.source import Source
-from sdeiviz.trace import AT, Record, TraceSink
 
 LONGEST: int = 3_600_000_000_000
 """An hour of virtual time: no migration here takes longer."""
@@ -46,31 +45,6 @@ class Setup:
             raise Error(f"no migration like this: {self}")
 
 
-class FaultLog:
-    """A trace that passes everything on and counts who waits for which page since when."""
-
-    def __init__(self, faults: Faults, first_gfn: int, sink: TraceSink) -> None:
-        self._faults = faults
-        self._first_gfn = first_gfn
-        self._sink = sink
-        self._now = 0
-
-    def extend(self, record: Record, /) -> None:
-        """Take one more record (see `sdeiviz.trace.record`)."""
-        self._sink.extend(record)
-        at = 0
-        while at < len(record) and record[at] == AT:
-            self._now = record[at + 2]
-            at += 3
-        match record[at:]:
-            case ("VcpuBlocked", vcpu, gfn, _):
-                self._faults.begin(vcpu, gfn - self._first_gfn, self._now)
-            case ("FetchStarted", _, gfn, "worker"):
-                self._faults.begin(None, gfn - self._first_gfn, self._now)
-            case ("FetchDone", _, gfn):
-                self._faults.end(gfn - self._first_gfn, self._now)
-
-
 class _RemotePages:
     """The store of the destination's pager: the source, at the other end of the link."""
 
@@ -96,8 +70,7 @@ class _RemotePages:
 
     def arrivals(self, time: int) -> list[tuple[int, bytes]]:
         """Let the link go on; what arrives is put in place by the destination."""
-        self._simulation.link.advance(time + self._simulation.offset)
-        self._simulation.pause_when_complete()
+        self._simulation.advance(time + self._simulation.offset)
         return []
 
     def put(self, page: int, data: bytes) -> None:
@@ -244,8 +217,12 @@ class Simulation:
         if self.destination.state is DestinationState.FAILED:
             raise Error("the destination's RAM is not the source's")
 
-    def pause_when_complete(self) -> None:
-        """Let the guest stop for a moment when the last page has come."""
+    def advance(self, time: int) -> None:
+        """Let what happens on the link happen up to a time, while the guest runs over there.
+
+        The guest stops for a moment when the last page has come.
+        """
+        self.link.advance(time)
         if self.complete and self.timeline.end is None:
             self.vm.pause(StopReason.MOMENT, "every page is there")
 

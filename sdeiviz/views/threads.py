@@ -43,6 +43,8 @@ class Doing(StrEnum):
     IDLE = "idle"
     """The PE has no thread to run."""
     OFF = "off"
+    STOPPED = "stopped"
+    """The machine stands: its guest is handed over to another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,6 +196,8 @@ def test_the_interrupt_only_code_forgets_the_wake_all() -> None:
     board = Board("irq-only", restore_wakes_all=False)
     assert board.apf.ioctl(0, 6, BLOCK | 1) == (0, 0)
     assert board.state().queued == 0
+    assert board.disable() == board.enable() == SUCCESS
+    assert board.state().queued == 1, "the guest's own ENABLE does not forget it"
 
 
 # -- 3: not told -----------------------------------------------------------------------------------
@@ -466,6 +468,15 @@ def test_it_has_lost_once_the_handler_was_entered(board: Board) -> None:
     assert task.woken == 1
 
 
+def test_it_has_lost_once_the_mailbox_was_cleared(board: Board) -> None:
+    board.fault(GFN)
+    board.clear()  # the guest looked before the event came
+    board.apf.page_arrived(GFN)
+    board.apf.enter(0)
+    assert board.host.sdei[0].pending
+    assert board.mailbox() == (READY, 1 << 12)
+
+
 def test_both_are_told_without_the_cancel() -> None:
     board = Board(cancels_not_present=False).ready()
     board.fault(GFN)
@@ -697,6 +708,17 @@ def test_the_series_can_lose_a_wake_up_so() -> None:
     assert board.state().requested
 
 
+def test_the_series_tells_of_a_page_although_nobody_heard_of_its_absence() -> None:
+    board = Board("arm64-v4-literal").ready()
+    board.state().next_id = 1
+    board.host.sdei[0].registered = False
+    assert board.fault(GFN) == Answer(RETRY, Reason.NOT_REGISTERED)
+    board.apf.page_arrived(GFN)
+    board.apf.enter(0)
+    assert board.mailbox() == (READY, 1 << 12)
+    assert board.line()
+
+
 def test_an_event_that_is_dropped_frees_the_mailbox(board: Board) -> None:
     task = sleeper(board, 1)
     board.fault(2)
@@ -727,6 +749,15 @@ def test_other_events_do_not_matter(board: Board) -> None:
     assert board.state().not_present is not None
     board.apf.event_delivered(0, EVENT)
     assert board.state().not_present is None
+
+
+def test_no_event_matters_where_the_interrupt_tells_of_both() -> None:
+    board = Board("irq-only").ready()
+    answer = board.fault(GFN)
+    board.apf.event_delivered(0, 0)
+    board.apf.event_withdrawn(0, 0)
+    assert board.state().not_present == answer.token
+    assert board.mailbox() == (NOT_PRESENT, answer.token)
 
 
 # -- 12: the rules of x86 --------------------------------------------------------------------------
@@ -837,6 +868,34 @@ def test_the_attributes_of_the_interrupt_only_variant() -> None:
     assert ioctl(0, 6, 0) == (0, 0)
     assert ioctl(0, 6, BLOCK | 1) == (0, 0)
     assert ioctl(0, 5, 20) == (-errno.EBUSY, 0)
+
+
+# -- state -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_what_is_in_flight_is_saved(both: bool) -> None:
+    board = Board().ready()
+    task = sleeper(board, 1)
+    sleeper(board, 2)
+    board.apf.page_arrived(1)
+    board.apf.enter(0)
+    if both:
+        board.apf.page_arrived(2)
+    saved = board.apf.save()
+    other = Board().configure()
+    other.host.words, other.tasks = board.host.words, board.tasks
+    other.host.lines = dict(board.host.lines)
+    other.apf.load(saved)
+    assert other.apf.save() == saved
+    state = other.state()
+    assert (state.page_ready, state.requested) == (True, both)
+    assert [gfn for gfn in (1, 2) if gfn in state.gfns] == [2]
+    assert [work.gfn for work in (state.done if both else state.pending)] == [2]
+    assert state.counters.asynchronous == {"notified": 2}
+    other.run()
+    assert task.woken == 1
+    assert other.state().queued == (not both)
 
 
 # -- modes -----------------------------------------------------------------------------------------

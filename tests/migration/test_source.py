@@ -107,6 +107,9 @@ def test_a_pass_ends_at_the_last_page_and_the_next_takes_what_was_written() -> N
     for _ in range(5):
         assert source.pull() is None
     assert source.passes == 2
+    old.write(0, 1)
+    assert take(source, 9) == [0]
+    assert source.passes == 3
 
 
 def test_what_was_written_while_a_pass_ran_is_still_to_be_sent_at_the_switch() -> None:

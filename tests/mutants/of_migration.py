@@ -240,8 +240,8 @@ MUTATIONS = [
     ),
     Mutation(
         DESTINATION,
-        "            self._sums.put(page, data)\n            self.placed += 1\n",
-        "            self.placed += 1\n        self._sums.put(page, data)\n",
+        "        if self._host.place(page, data):\n            self._sums.put(page, data)\n",
+        "        self._sums.put(page, data)\n        if self._host.place(page, data):\n",
         "sums of what is not placed",
     ),
     Mutation(DESTINATION, "Shut(0 if intact else 1)", "Shut(0)", "all is well"),
