@@ -33,6 +33,7 @@ from tests.mutants import (  # noqa: E402
     of_migration,
     of_sdei,
     of_trace,
+    of_views,
 )
 from tests.mutants.mutation import Mutation  # noqa: E402
 
@@ -44,6 +45,7 @@ MUTATIONS: list[Mutation] = [
     *of_devices.MUTATIONS,
     *of_debugger.MUTATIONS,
     *of_migration.MUTATIONS,
+    *of_views.MUTATIONS,
 ]
 
 # The tests of a room are those of the same name, and for some rooms others too.
