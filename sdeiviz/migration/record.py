@@ -267,6 +267,10 @@ class Recorder:
         self._stalls = _Latest[Stall](limit)
         self._bins = Bins(start)
         self._on_the_way: dict[int, deque[tuple[Message, Passage]]] = {n: deque() for n in CHANNELS}
+        self._newest: dict[int, Passage] = {}
+        """What brings the newest content of each page that is on the way."""
+        self._runs_there = False
+        """The guest has come to the destination."""
         self._stalled: dict[int, tuple[bool, int, int]] = {}
         """How, since when and over which page a vCPU is stalled."""
         self._awaited: set[int] = set()
@@ -284,6 +288,7 @@ class Recorder:
         self._on_the_way[channel].append((message, passage))
         match message:
             case Page(number):
+                self._newest[number] = passage
                 self._change(time, number, 1, Stage.IN_FLIGHT)
             case RequestPages(start, length):
                 for page in range(start, start + length):
@@ -317,11 +322,14 @@ class Recorder:
         match message:
             case Page(number, zero):
                 passage.zero = zero
-                self._change(time, number, 1, Stage.ZERO if zero else Stage.ARRIVED)
+                if self._newest.get(number) is passage:
+                    del self._newest[number]
+                    self._change(time, number, 1, Stage.ZERO if zero else Stage.ARRIVED)
             case Discard(ranges):
                 for first, count in ranges:
                     self._change(time, first, count, Stage.DIRTY)
             case Packaged():
+                self._runs_there = True
                 for page, stage in enumerate(self._stages):
                     if stage == Stage.DIRTY:
                         self._change(time, page, 1, Stage.MISSING)
@@ -329,15 +337,16 @@ class Recorder:
     def lost(self, time: int) -> None:
         """The connection broke: what was on the way never arrives."""
         for waiting in self._on_the_way.values():
-            for message, _ in waiting:
-                if isinstance(message, Page) and self._stages[message.number] == Stage.IN_FLIGHT:
-                    stage = Stage.MISSING if Stage.MISSING in self._stages else Stage.DIRTY
-                    self._change(time, message.number, 1, stage)
             waiting.clear()
+        stage = Stage.MISSING if self._runs_there else Stage.DIRTY
+        for page in self._newest:
+            self._change(time, page, 1, stage)
+        self._newest.clear()
 
     def dirtied(self, time: int, pages: Iterable[int]) -> None:
         """Pages are known to have been written on the source, and are to be sent again."""
         for page in pages:
+            self._newest.pop(page, None)
             self._change(time, page, 1, Stage.DIRTY)
 
     def _change(self, time: int, first: int, count: int, stage: Stage) -> None:

@@ -45,6 +45,28 @@ def test_every_page_is_at_its_stage(time: int, stages: list[Stage]) -> None:
     assert list(story().stages(time)) == stages
 
 
+def test_what_is_on_the_way_is_not_asked_for() -> None:
+    recorder = Recorder(2, 1, 0)
+    recorder.passed(1, MAIN, Packaged(b""), 9)
+    recorder.sent(2, MAIN, Page(0, True), 25)
+    recorder.sent(3, RETURN, RequestPages(0, 2), 28)
+    assert [*recorder.record(3, DONE, {}).stages(3)] == [F, R]
+
+
+def test_what_was_written_on_the_way_has_not_arrived() -> None:
+    recorder = Recorder(1, 1, 0)
+    recorder.sent(1, MAIN, page(0), 4121)
+    recorder.dirtied(2, [0])
+    recorder.delivered(3, page(0))
+    assert [*recorder.record(3, DONE, {}).stages(3)] == [D]
+    recorder.sent(4, MAIN, page(0), 4121)
+    recorder.sent(5, MAIN, Page(0, True), 25)
+    recorder.delivered(6, page(0))
+    assert [*recorder.record(6, DONE, {}).stages(6)] == [F]
+    recorder.delivered(7, Page(0, True))
+    assert [*recorder.record(7, DONE, {}).stages(7)] == [Z]
+
+
 def test_messages_keep_when_they_left_and_when_they_came() -> None:
     record = story()
     asked = [m for m in record.messages if m.kind == "RequestPages"]
@@ -261,6 +283,16 @@ def test_a_record_agrees_with_what_both_sides_count(mode: str, passes: int) -> N
     placed = [m for m in record.moments if m.kind == "placed"]
     assert len({m.page for m in placed}) == report["destination"]["requests"]
     assert not any(record.left_out.values())
+    came = {m.first: m.delivered for m in record.messages if m.kind == "Page"}
+    for moment in placed:
+        # The guest may be in the middle of an instruction, or the host at work.
+        assert 0 <= moment.time - (came[moment.page] or 0) < 1000
+    stages = bytearray(record.before)
+    for _, first, count, stage in record.changes:
+        for number in range(first, first + count):
+            if stage == F:
+                assert stages[number] in (D, M, R), "nothing is sent that is there"
+            stages[number] = stage
 
 
 def test_what_is_not_there_when_the_guest_runs_is_what_comes_afterwards() -> None:

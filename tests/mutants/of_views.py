@@ -45,7 +45,7 @@ MUTATIONS = [
     Mutation(VCPUS, "if stall.halted else", "if not stall.halted else", "halted is blocked"),
     Mutation(LATENCY, "[*WHO.values()][not up]", "[*WHO.values()][up]", "whose bar it is"),
     Mutation(LATENCY, "1 << number - power", "2 << number - power", "buckets' names"),
-    Mutation(LATENCY, "[sum(column) for column in", "[max(column) for column in", "one vCPU's"),
+    Mutation(LATENCY, "sum(column)", "max(column)", "one vCPU's"),
     Mutation(
         WIRE,
         "start, end = (WIRE, SOURCE) if arrives",
@@ -56,6 +56,7 @@ MUTATIONS = [
     Mutation(WIRE, "found.sort(key=lambda one: one[:2])", "pass", "in no order"),
     Mutation(WIRE, "first <= page < first + passage.count", "first <= page", "others' messages"),
     Mutation(WIRE, "return lines[:MOST]", "return lines[:]", "a diagram of any length"),
-    Mutation(WIRE, "if line.passage and WIRE == line.start", "if line.passage", "no bars"),
+    Mutation(WIRE, "or line.end != WIRE or", "or line.start != WIRE or", "no bars"),
+    Mutation(WIRE, "max(end, bars[-1][1])", "end", "a bar ends with what was sent last"),
     Mutation(SUMMARY, "sum(r['bytes'][1:])", "sum(r['bytes'])", "all bytes are urgent"),
 ]

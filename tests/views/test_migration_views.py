@@ -123,6 +123,16 @@ def test_every_request_is_marked_where_and_when_it_was_made() -> None:
     assert 'class="asked"' not in pages.svg(replace(story(), messages=()))
 
 
+def test_what_is_asked_for_after_the_end_is_not_in_the_picture() -> None:
+    recorder = told()
+    recorder.passed(2600, RETURN, RequestPages(7, 1), 28)
+    record = recorder.record(3000, story().phases, numbers())
+    assert len(pages.requests(record)) == 3
+    assert re.findall(r'class="asked" d="(.*?)"', pages.svg(record)) == re.findall(
+        r'class="asked" d="(.*?)"', pages.svg(story())
+    )
+
+
 def test_the_text_of_pages_counts_them() -> None:
     lines = pages.text(story()).splitlines()
     assert lines[0].startswith("8 pages, 1.5 µs of virtual time; a letter is 23 ns of 1 page")
@@ -175,6 +185,12 @@ def test_the_last_picture_of_a_film_is_the_drawing_of_its_moment() -> None:
         place = str(92 + n % 64 * 11), str(28 + n // 64 * 11)
         assert painted.pop(place) == pages.STAGES[stage][1]
     assert not painted
+
+
+def test_a_film_draws_what_changes() -> None:
+    still = Recorder(9, 1, 0).record(1000, NONE, {})
+    pictures = ElementTree.fromstring(moments.film(still, 3)).findall(f".//{SVG}g")
+    assert [len(picture.findall(f"{SVG}path")) for picture in pictures] == [1, 0, 0]
 
 
 def test_a_film_has_no_script_begins_when_asked_and_heeds_who_wants_less_motion() -> None:
@@ -399,6 +415,19 @@ def test_a_bar_says_that_something_is_on_the_way() -> None:
     # The request from line 2 to 3, the page from line 5 to 7; a line is 22 high, the first at 45.
     assert bars == [("67", "22"), ("133", "44")]
     assert svg.count("<polygon") == 4
+
+
+def test_a_bar_lasts_until_the_last_has_arrived() -> None:
+    recorder = Recorder(2, 1, 0)
+    recorder.passed(0, RETURN, RequestPages(0, 2), 28)
+    recorder.sent(1, MAIN, page(0), 4121)
+    recorder.sent(2, URGENT, page(1), 4121)
+    recorder.delivered(3, page(1))
+    recorder.delivered(4, page(0))
+    svg = wire.svg(wire.span(recorder.record(5, NONE, {}), 1, 4))
+    assert re.findall(r'class="bar" x="\S+" y="(\S+)" width="10" height="(\S+)"', svg) == [
+        ("45", "66")
+    ]
 
 
 def test_a_long_span_is_cut_and_says_so() -> None:
