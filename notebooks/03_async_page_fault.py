@@ -79,7 +79,7 @@ drawing("Threads", timeline.svg(now), timeline.text(now))
 
 # %% [markdown]
 # M ran for less than a tenth of the time. Yet its kernel says that M had the CPU (`runtime`) for
-# nearly half of it. Both are right. The kernel reads the clock when it gives the CPU to a thread
+# nearly half of it. The kernel reads the clock when it gives the CPU to a thread
 # and when it takes it back, and the clock goes on while the vCPU stands still. So the wait is
 # billed to M, and C gets as much time afterwards.
 #
@@ -255,7 +255,7 @@ print(own.snapshot().symbol, reasons.text(own.snapshot()), sep="\n")
 # | `halt` | x86, where the guest knows nothing | not at all, but an interrupt may use the vCPU |
 # | `x86-rules` | x86's conditions, on this interface | a mailbox for each message |
 # | `arm64-v4` | the series | one mailbox: an event, then an interrupt |
-# | `irq-only` | a later variant by Jack Thomson | one mailbox: an interrupt for both |
+# | `irq-only` | a later variant, JackThomson2/linux | one mailbox: an interrupt for both |
 #
 # From here on `sdeiviz.experiment` measures. To be quick, it does so for 0.1 s of virtual time (0.5
 # s where faults are rare) instead of 1 s (4 s). Do not trust the last digits.
@@ -294,17 +294,18 @@ table("Ours and theirs", ("case", "change", "of what", "set-up or source"), rows
 
 # %% [markdown]
 # - Nothing was tuned: parameters and expectations were written down before the first run. What
-#   the host's work costs on arm64 nobody published, so most costs are assumed.
-# - How long M computes between two faults decides nearly everything, and only RFCv2's mail lets it
-#   be worked out. `swap_bound` is what is possible, not what to expect.
+#   the two messages cost on arm64 nobody published; most costs are assumed.
+# - How long M computes between two faults decides nearly everything, and only one mail (RFCv2) lets
+#   it be worked out. `swap_bound` is what is possible, not what to expect.
 # - In versions 3 and 4 M's passes took 40 % less time, and C's rate *fell*: M got the time. Times
 #   and counts of runs that end with M are of different windows. Compare rates over one window, M's
 #   beside C's.
 # - Our scheduler lets a thread that slept catch up by half a slice, which takes away from C. What
 #   Linux's did in those runs we do not know.
-# - "41 % to 68 %" was Gavin Shan's figure of 2021 for post-copy migration. What it counts is on
-#   slides that we could not find.
-# - 9.7 to 9.9 % less time for a kernel build (version 1) is the only result of a real workload.
+# - "41 % to 68 %" is Gavin Shan's figure (KVM Forum 2021) for post-copy migration. What it counts
+#   is on slides that we could not find.
+# - 9.7 to 9.9 % less time for a kernel build (version 1) is the only result of a real workload that
+#   we found.
 #
 # What it depends on, one thing changed at a time, in the case `ablation`:
 
@@ -319,8 +320,8 @@ for what, value in (*changes, ("costs.inject", 50_000), ("m", 2), ("m", 4)):
 table("What the gain depends on", ("changed", "C gains"), rows)
 
 # %% [markdown]
-# And where C gains nothing: no C; the kernel touches M's pages; M touches them with a lock that C
-# needs.
+# Where C gains nothing, or loses: no C; the kernel touches M's pages; M holds a lock meanwhile that
+# C needs.
 
 # %%
 import re

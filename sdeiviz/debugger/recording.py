@@ -18,7 +18,7 @@ from sdeiviz.machine import Stop, StopReason, VirtualMachine
 from sdeiviz.machine import state as vm_state
 from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 from sdeiviz.machine.state import VmState
-from sdeiviz.trace import ProbeHit, Reader, Record, Trace, TraceEvent, is_sdei
+from sdeiviz.trace import ProbeHit, Reader, Record, Trace, TraceEvent, TraceSink, is_sdei
 
 DEFAULT_LIMIT: Final = 256 << 20
 MAX_EVENTS: Final = 500_000
@@ -66,7 +66,8 @@ class Recording:
     Parameters
     ----------
     vm
-        A machine that has not run yet. From now on only the recording moves it.
+        From now on only the recording moves it. Its history begins here: at 0, or where it came
+        from another machine.
     limit
         Bytes of host memory for keyframes. Beyond it, keyframes are thinned out and moving takes
         longer.
@@ -81,6 +82,8 @@ class Recording:
         """The furthest index recorded."""
         self.cuts = 0
         """How often a change in the past has cut off what followed."""
+        self.observer: TraceSink | None = None
+        """Is told of everything as it happens, besides the trace; of nothing that is replayed."""
         self._applied = 0
         """How many inputs the machine has had."""
         self._known = 0
@@ -97,6 +100,11 @@ class Recording:
     def index(self) -> int:
         """Where the machine is."""
         return self.vm.index
+
+    @property
+    def start(self) -> int:
+        """Where its history begins."""
+        return self.keyframes[0].index
 
     @property
     def happened(self) -> int:
@@ -131,12 +139,16 @@ class Recording:
             stop = self._replay_slice(min(target, self.end))
             if stop is None and self.index >= target:
                 stop = self.vm.run_slice(target)  # there is nothing left to run: the budget is
+            elif stop is None and self.index == self.end:
+                self._catch_up(len(self.trace))
             return stop
         if len(self.trace) >= MAX_EVENTS:
             raise RecordingError(
                 f"the recording is full ({MAX_EVENTS} events); go back, or start again"
             )
         self.vm.trace = _Watch(self.trace, self.vm, is_sdei) if until_sdei else self.trace
+        if self.observer:
+            self.vm.trace = _Both(self.vm.trace, self.observer)
         try:
             stop = self.vm.run_slice(target)
         finally:
@@ -186,8 +198,10 @@ class Recording:
         KeyboardInterrupt
             `VirtualMachine.request_stop` was called; the machine is somewhere before the index.
         """
-        if not 0 <= index <= self.end:
-            raise RecordingError(f"no index {index} in this recording: it has 0 to {self.end}")
+        if not self.start <= index <= self.end:
+            raise RecordingError(
+                f"no index {index} in this recording: it has {self.start} to {self.end}"
+            )
         if index < self.index or self._nearest(index) > self._base:
             self._restore(self._nearest(index))
         self._apply_due()
@@ -212,7 +226,7 @@ class Recording:
         In the past this begins another history.
         """
         happened: list[Any] = []
-        self.vm.trace = happened
+        self.vm.trace = _Both(happened, self.observer) if self.observer else happened
         result = getattr(self.vm, method)(*arguments, **options)
         if not self.at_end:
             self._cut()
@@ -302,6 +316,17 @@ class Recording:
 def _stands(event: TraceEvent) -> bool:
     """Tell whether the machine can stand still right after an event: not after a probe."""
     return not isinstance(event, ProbeHit)
+
+
+class _Both:
+    """A trace that goes to two places."""
+
+    def __init__(self, one: TraceSink, other: TraceSink) -> None:
+        self._one, self._other = one, other
+
+    def extend(self, record: Record, /) -> None:
+        self._one.extend(record)
+        self._other.extend(record)
 
 
 class _Watch:

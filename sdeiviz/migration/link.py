@@ -90,6 +90,10 @@ class Pipe:
         Told of every frame that arrives: channel and bytes.
     refill
         Called when a channel may have room again.
+    take
+        Nanoseconds that the receiver takes for a frame, one after another of a channel. What it has
+        not come to lies in a buffer as large as the sender's: while that is full, the channel's
+        frames stay where they are.
     """
 
     def __init__(
@@ -99,9 +103,15 @@ class Pipe:
         channels: int,
         deliver: Callable[[int, bytes], None],
         refill: Callable[[], None],
+        take: int = 0,
     ) -> None:
         self._events = events
         self._speed = speed
+        self._take = take
+        self._unread = [0] * channels
+        """Bytes that have arrived and wait for the receiver, by channel."""
+        self._free = [0] * channels
+        """When the receiver has come to the end of what has arrived."""
         self._deliver = deliver
         self._refill = refill
         self._queues: list[deque[bytes]] = [deque() for _ in range(channels)]
@@ -133,11 +143,13 @@ class Pipe:
         for queue in self._queues:
             queue.clear()
         self.buffered = [0] * len(self.buffered)
+        self._unread = [0] * len(self._unread)
+        self._free = [0] * len(self._free)
 
     def _start(self, begin: int) -> None:
         channels = len(self._queues)
         turn = ((self._last + 1 + n) % channels for n in range(channels))
-        channel = next((channel for channel in turn if self._queues[channel]), None)
+        channel = next((channel for channel in turn if self._may_leave(channel)), None)
         self._busy = channel is not None
         if channel is None:
             return
@@ -150,9 +162,26 @@ class Pipe:
     def _left(self, channel: int, frame: bytes) -> None:
         self.buffered[channel] -= len(frame)
         self.sent[channel] += len(frame)
-        self._at(self._events.now + self._speed.delay, lambda: self._deliver(channel, frame))
+        self._at(self._events.now + self._speed.delay, lambda: self._arrive(channel, frame))
         self._refill()
         self._start(self._end)
+
+    def _may_leave(self, channel: int) -> bool:
+        return bool(self._queues[channel]) and self._unread[channel] < self._speed.buffer
+
+    def _arrive(self, channel: int, frame: bytes) -> None:
+        if not self._take:
+            self._deliver(channel, frame)
+            return
+        self._unread[channel] += len(frame)
+        self._free[channel] = max(self._free[channel], self._events.now) + self._take
+        self._at(self._free[channel], lambda: self._taken(channel, frame))
+
+    def _taken(self, channel: int, frame: bytes) -> None:
+        self._unread[channel] -= len(frame)
+        if not self._busy:
+            self._start(self._events.now * self._speed.bandwidth)
+        self._deliver(channel, frame)
 
     def _at(self, time: int, action: Callable[[], None]) -> None:
         """Let something happen unless the connection is lost before."""
@@ -173,6 +202,8 @@ class Link:
         There is a second channel to the destination.
     events
         Where what happens is put: those of a larger simulation, or its own.
+    take
+        Nanoseconds that the destination takes for each message of a channel.
     """
 
     def __init__(
@@ -183,6 +214,7 @@ class Link:
         *,
         urgent: bool = False,
         events: Events | None = None,
+        take: int = 0,
     ) -> None:
         self.source = source
         self.destination = destination
@@ -193,7 +225,7 @@ class Link:
         self.on_delivered: Callable[[int, Message], None] = lambda time, message: None
         """Told of every message that has arrived and been taken, on either side."""
         channels = 1 + urgent
-        self.forward = Pipe(self.events, speed, channels, self._at_destination, self.poke)
+        self.forward = Pipe(self.events, speed, channels, self._at_destination, self.poke, take)
         self.back = Pipe(self.events, speed, 1, self._at_source, lambda: None)
         self._new_connection()
 

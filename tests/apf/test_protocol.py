@@ -870,6 +870,34 @@ def test_the_attributes_of_the_interrupt_only_variant() -> None:
     assert ioctl(0, 5, 20) == (-errno.EBUSY, 0)
 
 
+# -- state -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_what_is_in_flight_is_saved(both: bool) -> None:
+    board = Board().ready()
+    task = sleeper(board, 1)
+    sleeper(board, 2)
+    board.apf.page_arrived(1)
+    board.apf.enter(0)
+    if both:
+        board.apf.page_arrived(2)
+    saved = board.apf.save()
+    other = Board().configure()
+    other.host.words, other.tasks = board.host.words, board.tasks
+    other.host.lines = dict(board.host.lines)
+    other.apf.load(saved)
+    assert other.apf.save() == saved
+    state = other.state()
+    assert (state.page_ready, state.requested) == (True, both)
+    assert [gfn for gfn in (1, 2) if gfn in state.gfns] == [2]
+    assert [work.gfn for work in (state.done if both else state.pending)] == [2]
+    assert state.counters.asynchronous == {"notified": 2}
+    other.run()
+    assert task.woken == 1
+    assert other.state().queued == (not both)
+
+
 # -- modes -----------------------------------------------------------------------------------------
 
 

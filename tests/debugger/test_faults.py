@@ -132,3 +132,16 @@ def test_the_end_of_a_recording_is_after_all_that_happened_there() -> None:
     assert entry(it)
     it.step()
     assert [*it.trace] == events
+
+
+def test_a_step_to_the_end_of_a_recording_repeats_what_happened_there() -> None:
+    it = session()
+    while not it.snapshot().contexts:
+        it.next_sdei()
+    events, end = [*it.trace], it.index
+    it.goto(end - 1)
+    it.step()
+    assert (it.index, entry(it)) == (end, False)
+    it.step()
+    assert it.index == end + 1
+    assert [*it.trace] == events

@@ -142,7 +142,7 @@ def test_latency_of_a_case(ours):
         (GOOD + CASE.replace('["sync", "arm64-v4"]', "[]"), "at least one mode"),
         (GOOD + CASE.replace("expect", 'compare = ["x"]\nexpect'), "no published result 'x'"),
         (GOOD + CASE + SWEEP.replace("400, 2700", "100"), "100 is not in 400 to 2700"),
-        (GOOD + CASE + SWEEP.replace("costs.exit", "order"), "no field of a case to vary"),
+        (GOOD + CASE + SWEEP.replace("costs.exit", "what"), "no field of a case to vary"),
         (GOOD + CASE + SWEEP.replace('"one"', '"two"'), "no case 'two'"),
         (GOOD + CASE + SWEEP.replace('["sync"]', '["x"]'), "no mode 'x'"),
     ],

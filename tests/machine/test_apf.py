@@ -197,6 +197,13 @@ def test_the_event_of_a_profile(profile: str, event: int) -> None:
     assert results(made.vm(paging=Paging(), profile=profile)) == [event]
 
 
+@pytest.mark.parametrize(("event", "status"), [(0x4040_0001, 0), (0x4040_0028, -1)])
+def test_a_shared_event_cannot_tell_of_a_vcpus_page(event: int, status: int) -> None:
+    code = "apf 4, BLOCK + 1\n str x0, [x19], #8\n off"
+    made = guest(source("", enable=f"ldr x19, =LOG\n{code}"))
+    assert results(made.vm(profile="den0054c", paging=Paging(event=event))) == [status]
+
+
 # -- 2, wake-all
 
 
@@ -282,6 +289,16 @@ def test_64_in_flight_and_no_more() -> None:
     assert dict(counters.asynchronous) == {"notified": 64}
 
 
+def test_what_telling_costs() -> None:
+    """The vCPU pays for queueing and telling, once; the worker's own start is nobody's time."""
+    costs = Costs(queue=300, inject=4000, worker=5000)
+    vm = ended(machine(touches(1), paging=Paging(latency=Constant(50 * US), costs=costs)))
+    (started,), (done,) = of(vm, FetchStarted), of(vm, FetchDone)
+    assert started.by == "worker"
+    assert done.time - started.time == 5000 + 50 * US
+    assert vm.vcpus[0].account.at(vm.time)["overhead"] == 4300
+
+
 # -- 4, the same page again
 
 
@@ -299,12 +316,29 @@ def test_the_same_page_again_is_tried_again_and_again() -> None:
     assert account["overhead"] >= len(again) * US
 
 
-def test_the_same_page_again_takes_time_though_nothing_costs_any() -> None:
-    vm = machine(touches(1), handler=AGAIN, paging=Paging(latency=Constant(50 * US)))
+def test_the_same_page_again_takes_time_though_it_costs_none() -> None:
+    costs = Costs(queue=300)
+    vm = machine(touches(1), handler=AGAIN, paging=Paging(latency=Constant(50 * US), costs=costs))
     ended(vm)
     (_, *again) = faults(vm)
     assert set(again) == {("retry", "in-flight", None)}
     assert 40 <= len(again) <= 50, "a microsecond each, for 50 us"
+    overhead = vm.vcpus[0].account.at(vm.time)["overhead"]
+    assert overhead == 300 + len(again) * US, "it is queued once"
+
+
+def test_whoever_tries_again_lets_the_others_go_first() -> None:
+    code = source(
+        touches(1) + "svc #0\n other: add x16, x16, #1\n b other",
+        handler=AGAIN,
+        enable="cpu_on 1, other\n apf 4, BLOCK + 1\n",
+    )
+    vm = guest(code).vm(paging=Paging(latency=Constant(50 * US)), vcpus=2, quantum=200_000)
+    vm.write_memory(PAGE0, b"page 0\0\0")
+    vm.evict_page(PAGE0 >> 12)
+    ended(vm)
+    assert [f[:2] for f in faults(vm)] == [("notified", ""), ("retry", "in-flight")]
+    assert vm.vcpus[1].x[16] > 20_000, "most of the 50 us were the other's"
 
 
 def test_or_halts_under_the_rules_of_x86() -> None:
@@ -323,7 +357,7 @@ def test_or_halts_under_the_rules_of_x86() -> None:
 
 
 def test_a_page_that_comes_first_takes_its_absence_back() -> None:
-    costs = Costs(inject=3 * US)
+    costs = Costs(inject=3 * US, map=7)
     vm = machine(touches(1), paging=Paging(latency=Constant(1 * US), costs=costs))
     ended(vm)
     assert faults(vm) == [("notified", "", FIRST)]
@@ -331,11 +365,27 @@ def test_a_page_that_comes_first_takes_its_absence_back() -> None:
     assert of(vm, EventDelivered) == []
     (cancelled,) = of(vm, EventCancelled)
     assert cancelled.was_pending
+    assert cancelled.time == of(vm, FetchDone)[0].time + 7, "the page is mapped first"
     assert [event.token for event in of(vm, PageReady)] == [ALL]
     assert vm.apf
     state = vm.apf.vcpus[0]
     assert (state.queued, state.not_present, state.page_ready) == (0, None, False)
     assert PAGE0 >> 12 not in state.gfns
+
+
+def test_an_alarm_while_the_host_tells_delays_nothing() -> None:
+    """Nor where a raised event makes nobody exit (D8): the fault was an exit."""
+    paging = Paging(latency=Constant(50 * US), costs=Costs(inject=3 * US))
+    code = guest(source(touches(1)))
+    (first, second) = (code.vm(paging=paging, profile="kvm-v7-literal") for _ in range(2))
+    for vm in (first, second):
+        vm.write_memory(PAGE0, b"page 0\0\0")
+        vm.evict_page(PAGE0 >> 12)
+    ended(first)
+    (fault,) = of(first, PageFault)
+    assert second.run_until(fault.time + 1 * US).reason == "budget"
+    ended(second)
+    assert list(second.trace) == list(first.trace)
 
 
 # -- 6, completions

@@ -1,5 +1,6 @@
 """The host's memory manager, seen by a guest that knows nothing of it: pages go and come back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,9 +10,18 @@ from sdeiviz.apf import MODES
 from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
 from sdeiviz.machine.latency import Constant, LogNormal, Recorded
+from sdeiviz.machine.paging import Pager
 from sdeiviz.machine.store import Swap
-from sdeiviz.trace import FetchDone, FetchStarted, PageEvicted, PageFault, VcpuBlocked
+from sdeiviz.trace import (
+    FetchDone,
+    FetchStarted,
+    PageEvicted,
+    PageFault,
+    VcpuBlocked,
+    VcpuUnblocked,
+)
 from tests.machine.guest import MEMORY, guest
+from tests.machine.machines import SMP
 
 FIRST, PAGES = 0x4009_0000, 64
 """The pages that the guest writes."""
@@ -71,9 +81,10 @@ def test_every_byte_is_right_and_every_nanosecond_accounted_for() -> None:
 
 
 def test_declared_costs_are_overhead_to_the_nanosecond() -> None:
-    costs = Costs(exit=100, lookup=20, map=3, zero=7, block=500, place=11)
+    costs = Costs(exit=100, lookup=20, map=3, zero=7, block=500, place=11, worker=10_000)
     vm = writer(small(costs=costs))
     vm.run()
+    assert {event.by for event in vm.trace if isinstance(event, FetchStarted)} == {"vcpu"}
     account = vm.vcpus[0].account.at(vm.time)
     first_touches = PAGES * (100 + 20 + 7 + 3)
     faults = 2 * PAGES * (100 + 20 + 500 + 3)
@@ -116,6 +127,37 @@ def content_of_plain() -> bytes:
     return content(vm)
 
 
+def test_two_vcpus_wait_for_one_page() -> None:
+    code = f"""
+        cpu_on 1, other
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+    wait:
+        mov x1, #1
+        mov x2, #0
+        call 0xc4000004             // AFFINITY_INFO of PE 1, until it is off
+        cmp x0, #1
+        b.ne wait
+        off
+    other:
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+        call 0x84000002             // CPU_OFF
+    """
+    vm = guest(SMP + code).vm(paging=small(costs=Costs(map=3)), vcpus=2)
+    vm.write_memory(FIRST, b"here\0\0\0\0")
+    vm.evict_page(FIRST >> 12)
+    assert vm.run().reason == "power-off"
+    assert [vcpu.x[9].to_bytes(8, "little") for vcpu in vm.vcpus] == [b"here\0\0\0\0"] * 2
+    kinds = (FetchStarted, VcpuBlocked, VcpuUnblocked)
+    assert [(type(e), e.vcpu) for e in vm.trace if isinstance(e, kinds)] == [
+        (FetchStarted, 0), (VcpuBlocked, 0), (VcpuBlocked, 1), (VcpuUnblocked, 0),
+        (VcpuUnblocked, 1),
+    ]  # fmt: skip
+    overhead = [vcpu.account.at(vm.time)["overhead"] for vcpu in vm.vcpus]
+    assert overhead == [3, 0], "it is mapped once"
+
+
 def test_absent_pages_are_not_read_by_the_host() -> None:
     vm = writer(small())
     vm.run()
@@ -136,6 +178,92 @@ def test_the_host_may_write_where_nothing_was_yet() -> None:
     assert vm.memory[FIRST + 4096 * 70 : FIRST + 4096 * 70 + 5] == b"here\0"
     assert vm.pager
     assert vm.pager.resident == 1
+
+
+def absent(vm: VirtualMachine, content: bytes = b"content.") -> Pager:
+    """Take away FIRST's page, which holds this at its start."""
+    vm.write_memory(FIRST, content)
+    vm.evict_page(FIRST >> 12)
+    assert vm.pager
+    return vm.pager
+
+
+def fetched(vm: VirtualMachine) -> None:
+    """Let FIRST's page be read by the hypervisor, and arrive."""
+    assert vm.pager
+    assert vm.pager.read_word(FIRST) is None
+    vm.pager.expire(vm.time + 1000)
+
+
+def test_words_of_the_hypervisor_wait_for_their_page() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    pager.write_word(FIRST + 4, 0x2174_7561)
+    fetched(vm)
+    assert vm.memory[FIRST : FIRST + 8] == b"contaut!"
+    # They are written once, whatever becomes of the page.
+    vm.write_memory(FIRST, b"anything")
+    vm.evict_page(FIRST >> 12)
+    fetched(vm)
+    assert vm.memory[FIRST : FIRST + 8] == b"anything"
+
+
+def test_a_page_that_goes_before_it_was_mapped_is_absent() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    page = pager.page(FIRST >> 12)
+    assert pager.resident == 0
+    assert page not in vm.save().pages, "its memory is free"
+    fetched(vm)
+    assert pager.resident == 1
+    vm.evict_page(FIRST >> 12)
+    assert pager.resident == 0
+    pager.map_arrived(vm.vcpus[0], page)  # for whoever asked first
+    vm.run()
+    assert vm.vcpus[0].x[21] == 1, "the guest finds what it did not write"
+
+
+def test_a_page_of_zeros_is_none_where_words_wait_for_it() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    page = pager.page(FIRST >> 12)
+    pager.write_word(FIRST + 4, 7)
+    assert vm.place_page(page, None)
+    assert not vm.place_page(page, None), "it is there"
+    assert vm.memory[FIRST : FIRST + 8] == (7 << 32).to_bytes(8, "little")
+    assert pager.states[page] == PageState.PRESENT
+
+
+def test_a_word_of_the_hypervisor_gives_a_zero_page_memory() -> None:
+    vm = writer(small())
+    assert vm.pager
+    vm.pager.write_word(FIRST, 7)
+    assert vm.pager.states[vm.pager.page(FIRST >> 12)] == PageState.PRESENT
+    assert vm.pager.resident == 1
+
+
+def test_what_the_host_does_to_pages_is_logged() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    page = pager.page(FIRST >> 12)
+    vm.stage2.protect()
+    fetched(vm)
+    assert vm.stage2.dirty == {page}
+    vm.stage2.protect()
+    pager.write_word(FIRST, 7)
+    assert vm.stage2.dirty == {page}
+
+
+def test_a_page_on_its_way_is_not_read() -> None:
+    vm = writer(small())
+    pager = absent(vm)
+    assert vm.memory[FIRST - 4096 : FIRST] == bytes(4096), "up to the absent page"
+    assert pager.read_word(FIRST) is None
+    assert pager.states[pager.page(FIRST >> 12)] == PageState.FETCHING
+    with pytest.raises(PageAbsent):
+        vm.memory[FIRST : FIRST + 1]
+    with pytest.raises(PageAbsent):
+        vm.memory[FIRST - 4096 : FIRST + 1]
 
 
 @pytest.mark.parametrize("clock", ["native", "python"])
@@ -189,6 +317,40 @@ def test_a_saved_machine_goes_on_elsewhere() -> None:
     assert second.time == vm.time
 
 
+def arrived(vm: VirtualMachine) -> None:
+    absent(vm)
+    fetched(vm)
+
+
+def waited_for(vm: VirtualMachine) -> None:
+    absent(vm).write_word(FIRST + 16, 7)
+    vm.run_until(500)
+    assert vm.vcpus[0].stalled
+
+
+STATES: dict[str, Callable[[VirtualMachine], object]] = {
+    "zero": lambda vm: None,
+    "written": lambda vm: vm.write_memory(FIRST, b"content."),
+    "absent": absent,
+    "arrived": arrived,
+    "waited for": waited_for,
+    "used": lambda vm: vm.run(100),
+}
+"""What may be the matter with FIRST's page."""
+
+
+@pytest.mark.parametrize("then", STATES)
+@pytest.mark.parametrize("before", STATES)
+def test_a_load_leads_from_any_state_to_any_other(before: str, then: str) -> None:
+    costs = Costs(lookup=20, map=3, zero=7)
+    first, second = (writer(small(costs=costs)) for _ in range(2))
+    STATES[then](first)
+    STATES[before](second)
+    second.load(first.save())
+    assert first.run().reason == second.run().reason == "power-off"
+    assert second.save() == first.save()
+
+
 def test_a_reset_forgets_what_was_where() -> None:
     code = WRITER.replace("    off\n", "    ldr x5, =0x40081000\n    call 0x84000009\n")
     vm = guest(code).vm(paging=small())
@@ -234,6 +396,17 @@ def test_a_store_serves_so_many_requests_at_a_time() -> None:
         assert store.deadline == 1105
 
 
+def test_a_store_that_was_loaded_draws_the_next_latency() -> None:
+    swap, other = (Swap(Recorded((5, 7)), depth=1) for _ in range(2))
+    for page in range(2):
+        swap.put(page, bytes([page]))
+    swap.request(0, time=0)
+    other.load(swap.save())
+    assert other.arrivals(5) == [(0, b"\0")]
+    other.request(1, time=100)
+    assert other.deadline == 107
+
+
 def test_latency_models() -> None:
     assert [Recorded((5, 7)).draw(n) for n in range(3)] == [5, 7, 5]
     model = LogNormal(mean=1000, sigma=1, shortest=50, longest=100_000)
@@ -242,6 +415,8 @@ def test_latency_models() -> None:
     assert 950 < sum(drawn) / len(drawn) < 1050
     # The median of a log-normal is its mean times exp(-sigma^2/2) = 606.5.
     assert 580 < sorted(drawn)[10_000] < 633
+    assert {duration for duration in drawn if duration <= 50} == {50}
+    assert max(LogNormal(1000, 1, longest=2000).draw(n) for n in range(100)) == 2000
     assert LogNormal(1000, 1, seed=2).draw(0) != LogNormal(1000, 1).draw(0)
     for bad in (lambda: Constant(-1), lambda: Recorded(()), lambda: LogNormal(1, 6)):
         with pytest.raises(Error):

@@ -65,4 +65,17 @@ MUTATIONS = [
     Mutation(
         RECORD, "del self._read()[length:]", "del self._events[length:]", "unread records stay"
     ),
+    # -- a page fault of which the guest was not told has no token
+    Mutation(
+        JSONL,
+        "if name in _HEX and value is not None:",
+        "if name in _HEX and value:",
+        "a zero is written in a form that is not read",
+    ),
+    Mutation(
+        JSONL,
+        "None if value is None and kind == int | None else",
+        "None if value is None else",
+        "an address may be missing",
+    ),
 ]

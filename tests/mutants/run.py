@@ -26,11 +26,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.mutants import (  # noqa: E402
+    of_apf,
     of_cpu,
     of_debugger,
     of_devices,
     of_machine,
     of_migration,
+    of_paging,
     of_sdei,
     of_trace,
     of_views,
@@ -43,26 +45,42 @@ MUTATIONS: list[Mutation] = [
     *of_cpu.MUTATIONS,
     *of_machine.MUTATIONS,
     *of_devices.MUTATIONS,
+    *of_apf.MUTATIONS,
+    *of_paging.MUTATIONS,
     *of_debugger.MUTATIONS,
     *of_migration.MUTATIONS,
     *of_views.MUTATIONS,
 ]
 
 # The tests of a room are those of the same name, and for some rooms others too.
-MORE_TESTS = {"abi": ["sdei"], "cpu": ["machine/test_interrupts.py", "machine/test_vcpus.py"]}
+MORE_TESTS = {
+    "abi": ["sdei"],
+    "apf": ["machine/test_apf.py"],
+    "cpu": ["machine/test_interrupts.py", "machine/test_vcpus.py", "guests/test_kernel.py"],
+    "machine": ["guests/test_kernel.py"],
+}
 # Which of them come first: those with the file's name in theirs, or with one of these words.
 KNOWN_BY = {
+    "accounts": ("paging", "apf"),
     "bus": ("uart", "gic", "oneshot", "bad_input"),
     "clock": ("interrupts", "index"),
     "dispatcher": ("calls", "spec_knobs", "routing", "interrupts"),
+    "engine": ("protocol",),
+    "faults": ("protocol",),
     "gic": ("gicv2", "gicv3", "interrupts"),
+    "latency": ("paging",),
+    "memory": ("paging", "bad_input"),
+    "paging": ("paging", "apf"),
     "psci": ("vcpus", "smccc"),
     "pstate": ("abi", "entry"),
-    "scheduler": ("vcpus", "interrupts"),
+    "scheduler": ("vcpus", "interrupts", "apf"),
     "slots": ("routing", "interrupts", "priority"),
+    "stage2": ("stage2", "paging"),
+    "state": ("state", "paging"),
+    "store": ("paging",),
     "table": ("states", "matrix"),
-    "vcpu": ("vcpus", "interrupts", "delivery", "stops"),
-    "vm": ("interrupts", "vcpus", "devicetree", "stops"),
+    "vcpu": ("vcpus", "interrupts", "delivery", "stops", "paging", "apf"),
+    "vm": ("interrupts", "vcpus", "devicetree", "stops", "paging", "apf"),
 }
 # Long runs with random input: what only they notice deserves a test that says it. And one that
 # measures the host's time, which says little while other tests run.
@@ -70,11 +88,18 @@ LEFT_OUT = [
     "test_state_machine.py",
     "test_fuzz.py",
     "test_fuzz_all.py",
+    "test_interleavings.py",
     "test_mutants.py",
     "test_interrupt.py",
 ]
 # After the others of their room.
-SLOW = ["test_clocks.py", "test_bad_input.py", "test_board_machine.py", "test_index.py"]
+SLOW = [
+    "test_apf_interleavings.py",
+    "test_clocks.py",
+    "test_bad_input.py",
+    "test_board_machine.py",
+    "test_index.py",
+]
 JOBS = 2
 
 
