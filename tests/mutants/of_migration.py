@@ -294,8 +294,8 @@ MUTATIONS = [
     ),
     Mutation(
         RECORD,
-        "if self._stages[page] == Stage.MISSING:",
-        "if True:",
+        " if self._stages[n] == Stage.MISSING]",
+        "]",
         "a page on the way is asked for",
     ),
     Mutation(
@@ -304,8 +304,12 @@ MUTATIONS = [
         "if True:",
         "pages that nobody waits for are placed",
     ),
+    Mutation(RECORD, "Stage.MISSING if self._runs_there else", "", "a loss in post-copy"),
     Mutation(
-        RECORD, "Stage.MISSING if Stage.MISSING in self._stages else", "", "a loss in pre-copy"
+        RECORD,
+        "            self._newest.pop(page, None)\n",
+        "",
+        "a page that was written on the way has arrived",
     ),
     Mutation(RECORD, "replace(passage) for", "passage for", "a record changes afterwards"),
     Mutation(RECORD, "lambda: vm.time + simulation.offset", "lambda: vm.time", "the guest's time"),
@@ -313,8 +317,8 @@ MUTATIONS = [
     Mutation(GUEST, "        self.on_dirty(dirty)\n", "", "written pages stay arrived"),
     Mutation(
         SIMULATION,
-        'self.timeline.mark("end", time)',
-        'self.timeline.mark("end", time + 1)',
+        'self.vm.pause(StopReason.MOMENT, "every page is there")',
+        "pass",
         "the end comes late",
     ),
 ]
