@@ -1,23 +1,30 @@
 """A running guest moves over real connections; both sides in this process."""
 
 import hashlib
+import socket
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sdeiviz import Session
+from sdeiviz import Session, VirtualMachine
 from sdeiviz.debugger.recording import Recording
 from sdeiviz.errors import Error
 from sdeiviz.machine import PageAbsent, Paging, StopReason
-from sdeiviz.migration.live import MigrationError
+from sdeiviz.migration import live
+from sdeiviz.migration.live import MigrationError, parse_address, serve
 from sdeiviz.migration.userfault import LinuxUserfault
 from sdeiviz.trace import EventDelivered, FetchDone, Trace
 from tests.guests.kernel import COMPUTE, MEMORY, Kernel
 from tests.migration.wires import (
     BACK,
     FORWARD,
+    Change,
     Cut,
     Proxy,
+    Repeat,
     Spoil,
     frames,
     machine,

@@ -283,6 +283,8 @@ MUTATIONS = [
     Mutation(METRICS, "self._open.pop(page, ())", "self._open.get(page, ())", "resolved twice"),
     Mutation(METRICS, "-(-len(ordered) * percent // 100)", "len(ordered) * percent // 100", "rank"),
     # -- the record
+    Mutation(RECORD, " if self._newest.get(n) is passage]", "]", "old content has arrived"),
+    Mutation(RECORD, "!= pages[n - 1] + 1:", "< pages[n - 1] + 1:", "gaps change too"),
     Mutation(
         RECORD, "            _apply(self._before, forgotten)\n", "            pass\n", "a hole"
     ),
@@ -308,7 +310,7 @@ MUTATIONS = [
     Mutation(
         RECORD,
         "            self._newest.pop(page, None)\n",
-        "",
+        "            pass\n",
         "a page that was written on the way has arrived",
     ),
     Mutation(RECORD, "replace(passage) for", "passage for", "a record changes afterwards"),
