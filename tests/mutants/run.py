@@ -35,6 +35,7 @@ from tests.mutants import (  # noqa: E402
     of_paging,
     of_sdei,
     of_trace,
+    of_views,
 )
 from tests.mutants.mutation import Mutation  # noqa: E402
 
@@ -48,6 +49,7 @@ MUTATIONS: list[Mutation] = [
     *of_paging.MUTATIONS,
     *of_debugger.MUTATIONS,
     *of_migration.MUTATIONS,
+    *of_views.MUTATIONS,
 ]
 
 # The tests of a room are those of the same name, and for some rooms others too.
