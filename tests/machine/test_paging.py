@@ -1,12 +1,13 @@
 """The host's memory manager, seen by a guest that knows nothing of it: pages go and come back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sdeiviz import Session, VirtualMachine
-from sdeiviz.apf import MODES
+from sdeiviz.apf import MODES, mode
 from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
 from sdeiviz.machine.latency import Constant, LogNormal, Recorded
@@ -110,9 +111,9 @@ def test_the_life_of_one_page() -> None:
     assert life.count("PageEvicted") == 3
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_guest_that_never_asks_is_never_told(mode: str) -> None:
-    vm = writer(Paging(mode=mode, latency=Constant(1000), resident=16))
+@pytest.mark.parametrize("rules", MODES)
+def test_a_guest_that_never_asks_is_never_told(rules: str) -> None:
+    vm = writer(Paging(mode=rules, latency=Constant(1000), resident=16))
     assert vm.run().reason == "power-off"
     assert vm.vcpus[0].x[21] == 0
     assert vm.apf
@@ -156,6 +157,56 @@ def test_two_vcpus_wait_for_one_page() -> None:
     ]  # fmt: skip
     overhead = [vcpu.account.at(vm.time)["overhead"] for vcpu in vm.vcpus]
     assert overhead == [3, 0], "it is mapped once"
+
+
+def test_of_two_vcpus_one_runs() -> None:
+    code = f"cpu_on 1, other\n ldr x1, ={FIRST:#x}\n ldr x9, [x1]\n 1: b 1b\n other: b other"
+    vm = guest(SMP + code).vm(paging=small(costs=Costs(map=30)), vcpus=2, quantum=200)
+    absent(vm)
+    vm.run(10_001)
+    accounts = [vcpu.account.at(vm.time) for vcpu in vm.vcpus]
+    assert [sum(account.values()) for account in accounts] == [vm.time] * 2
+    assert sum(account["run"] for account in accounts) == vm.index
+    assert accounts[0]["blocked"] >= 1000
+    # While the host maps the page for the other, vCPU 1 does not run.
+    assert [account["overhead"] for account in accounts] == [30, 0]
+    assert all(4000 < account["run"] for account in accounts)
+
+
+@pytest.mark.parametrize(
+    ("gic", "code", "exits"),
+    [
+        (2, "ldr x1, =0x08000000\n ldr w0, [x1]", 1),
+        (2, "ldr x1, =0x08010000\n ldr w0, [x1]", 0),
+        (3, "msr s3_0_c12_c11_5, xzr", 1),  # ICC_SGI1R_EL1
+        (3, "mrs x0, s3_0_c4_c6_0", 0),  # ICC_PMR_EL1
+    ],
+)
+def test_the_interrupt_controllers_cpu_interface_is_no_exit(gic: int, code: str, exits: int) -> None:
+    vm = guest(code + "\n off").vm(gic=gic, paging=small(costs=Costs(exit=100)))
+    vm.run()
+    assert vm.vcpus[0].account.at(vm.time)["overhead"] == 100 * (exits + 1)
+
+
+def test_a_masked_interrupt_does_not_end_a_halt() -> None:
+    rules = replace(mode("halt"), name="halt-masked", needs_interrupts=False)
+    code = f"""
+        gic_on
+        enable 27
+        mov x0, #1
+        msr cntv_tval_el0, x0
+        msr cntv_ctl_el0, x0
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+        off
+    """
+    vm = guest(SMP + code).vm(paging=Paging(rules, Constant(1000)))
+    absent(vm)
+    assert vm.run().reason == "power-off"
+    assert vm.vcpus[0].core.irq
+    (fault,) = [event for event in vm.trace if isinstance(event, PageFault)]
+    assert fault.decision == "halt"
+    assert vm.vcpus[0].account.at(vm.time)["halted"] == 1000
 
 
 def test_absent_pages_are_not_read_by_the_host() -> None:
