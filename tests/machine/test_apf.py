@@ -12,6 +12,7 @@ from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, Paging
 from sdeiviz.machine.latency import Constant, Recorded
 from sdeiviz.trace import (
+    ApfControl,
     EventCancelled,
     EventDelivered,
     FetchDone,
@@ -388,6 +389,20 @@ def test_an_alarm_while_the_host_tells_delays_nothing() -> None:
     assert list(second.trace) == list(first.trace)
 
 
+def test_an_event_that_came_while_the_vcpu_waited_for_a_page() -> None:
+    """It comes first where nothing but an exit brings it (D8), for that wait was one."""
+    paging = Paging("sync", Constant(50 * US))
+    vm = guest(source(touches(1), handler=AGAIN)).vm(paging=paging, profile="kvm-v7-literal")
+    vm.write_memory(PAGE0, b"page 0\0\0")
+    vm.evict_page(PAGE0 >> 12)
+    vm.run_until(40 * US)
+    assert vm.inject_event(EVENT) == 0
+    ended(vm)
+    (fault,), (delivered,) = of(vm, PageFault), of(vm, EventDelivered)
+    assert delivered.index == fault.index
+    assert delivered.time == fault.time + 50 * US
+
+
 # -- 6, completions
 
 
@@ -504,6 +519,25 @@ def test_a_reset_of_the_machine_forgets_what_is_in_flight() -> None:
     assert vm.apf.vcpus[0].counters.faults == 1
 
 
+def test_a_vcpu_that_switches_itself_off_has_it_disabled() -> None:
+    code = source(
+        "svc #0\n other: apf 4, BLOCK + 0x41\n call 0x84000002",
+        enable="""
+            cpu_on 1, other
+        1:  mov x1, #1
+            mov x2, #0
+            call 0xc4000004         // AFFINITY_INFO of PE 1, until it is off
+            cmp x0, #1
+            b.ne 1b
+            apf 4, BLOCK + 1
+        """,
+    )
+    vm = guest(code).vm(paging=Paging(), vcpus=2)
+    ended(vm)
+    controls = [(event.action, event.control) for event in of(vm, ApfControl) if event.vcpu]
+    assert controls == [("reset", 0), ("enable", BLOCK + 0x41), ("reset", 0)]
+
+
 # -- 12, the rules of x86
 
 
@@ -568,6 +602,7 @@ def test_until_a_time(which: str) -> None:
     assert (account["blocked"] > 0) == (which == "sync")
     assert vm.run_until(60 * US).reason == "budget"
     assert vm.time == 60 * US
+    assert len(faults(vm)) == 1, "who waited at the alarm goes on waiting"
 
 
 def test_a_blocked_vcpu_is_in_the_trace() -> None:

@@ -16,6 +16,7 @@ from sdeiviz.machine.store import Swap
 from sdeiviz.trace import (
     FetchDone,
     FetchStarted,
+    InterruptTaken,
     PageEvicted,
     PageFault,
     VcpuBlocked,
@@ -207,6 +208,74 @@ def test_a_masked_interrupt_does_not_end_a_halt() -> None:
     (fault,) = [event for event in vm.trace if isinstance(event, PageFault)]
     assert fault.decision == "halt"
     assert vm.vcpus[0].account.at(vm.time)["halted"] == 1000
+
+
+def test_an_interrupt_ends_a_halt_and_the_page_another() -> None:
+    code = f"""
+        use_vectors
+        gic_on
+        enable 27
+        mov x0, #20
+        msr cntv_tval_el0, x0
+        mov x0, #1
+        msr cntv_ctl_el0, x0
+        msr daifclr, #2
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+        off
+    irq:
+        acknowledge
+        msr cntv_ctl_el0, xzr
+        eret
+        all_vectors irq
+    """
+    vm = guest(SMP + code).vm(paging=Paging("halt", Constant(5000)))
+    absent(vm)
+    assert vm.run().reason == "power-off"
+    kinds = (FetchDone, VcpuBlocked, VcpuUnblocked, InterruptTaken)
+    assert [type(e).__name__ for e in vm.trace if isinstance(e, kinds)] == [
+        "VcpuBlocked", "VcpuUnblocked", "InterruptTaken",
+        "VcpuBlocked", "FetchDone", "VcpuUnblocked",
+    ]  # fmt: skip
+    account = vm.vcpus[0].account.at(vm.time)
+    assert account["run"] == vm.index
+    assert account["halted"] == vm.time - vm.index
+
+
+def test_an_alarm_and_no_other_deadline() -> None:
+    vm = guest("ldr x1, =2000\n1: subs x1, x1, #1\n b.ne 1b\n off").vm()
+    assert vm.run_until(777).reason == "budget"
+    assert vm.time == 777
+    # One that did not ring is forgotten.
+    assert vm.run_until(1_000_000).reason == "power-off"
+    assert (vm.alarm, vm.deadline) == (None, None)
+
+
+class Elsewhere(Swap):
+    """A store whose pages somebody else sends."""
+
+    deadline = None
+
+    def request(self, page: int, time: int) -> None:
+        """Wait for them."""
+
+
+def test_a_page_that_only_the_host_can_place() -> None:
+    vm = guest(f"ldr x1, ={FIRST:#x}\n ldr x9, [x1]\n off").vm(paging=small())
+    pager = absent(vm)
+    pager.store = Elsewhere(Constant(0), depth=1)
+    assert vm.run().reason == "page"
+    assert vm.place_page(pager.page(FIRST >> 12), b"from far".ljust(4096, b"\0"))
+    assert vm.run().reason == "power-off"
+    assert vm.vcpus[0].x[9].to_bytes(8, "little") == b"from far"
+
+
+def test_a_kick_is_saved() -> None:
+    first, second = writer(small()), writer(small())
+    assert first.apf
+    first.apf.host.kick(0)
+    second.load(first.save())
+    assert second.vcpus[0].must_enter
 
 
 def test_absent_pages_are_not_read_by_the_host() -> None:

@@ -375,6 +375,7 @@ MUTATIONS = [
         "sdei.contexts[-1].event",
         "sdei.contexts[0].event",
         "the handler that was interrupted tells of the page",
+        survives="no fault is told while a handler runs, so no other is below its event's",
     ),
     Mutation(
         VCPU,
