@@ -403,6 +403,34 @@ def test_an_event_that_came_while_the_vcpu_waited_for_a_page() -> None:
     assert delivered.time == fault.time + 50 * US
 
 
+@pytest.mark.parametrize("how", ["cancelled by the host", "unregistered by the guest"])
+def test_an_event_that_is_dropped_takes_its_page_back(how: str) -> None:
+    code = f"""
+        apf 4, BLOCK + 1
+        consume
+        apf 5
+        .rept 50
+        nop
+        .endr
+        mov x1, #{EVENT}
+        call 0xc4000027             // EVENT_UNREGISTER
+        off
+    """
+    vm = guest(source("", enable=code)).vm(paging=Paging())
+    assert vm.apf
+    state = vm.apf.vcpus[0]
+    while not state.enabled or state.page_ready:
+        vm.run(1)
+    assert vm.apf.fault(0, PAGE0 >> 12, 0).decision == "notified"
+    assert vm.memory[BLOCK : BLOCK + 8] == b"\1\0\0\0\0\x10\0\0"
+    if how == "cancelled by the host":
+        assert vm.cancel_event(EVENT) == 0
+    else:
+        ended(vm)
+    assert state.not_present is None
+    assert vm.memory[BLOCK : BLOCK + 8] == bytes(8)
+
+
 # -- 6, completions
 
 

@@ -374,6 +374,23 @@ def test_what_the_host_does_to_pages_is_logged() -> None:
     assert vm.stage2.dirty == {page}
 
 
+def test_a_log_of_pages_that_come_and_go() -> None:
+    vm = writer(small())
+    page = absent(vm).page(FIRST >> 12)
+    vm.stage2.protect()
+    vm.flush_tlbs()
+    assert vm.run().reason == "power-off"
+    assert vm.vcpus[0].x[21] == 1, "the guest finds what it did not write"
+    assert vm.stage2.dirty
+    assert vm.stage2.dirty >= set(range(page, page + PAGES))
+
+
+def test_the_device_tree_stays() -> None:
+    vm = writer(small(), dtb=0x400A_0000)
+    assert vm.pager
+    assert vm.pager.pageable.start > 0xA0
+
+
 def test_a_page_on_its_way_is_not_read() -> None:
     vm = writer(small())
     pager = absent(vm)
