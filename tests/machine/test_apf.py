@@ -123,6 +123,20 @@ def test_one_trace(clock: str) -> None:
     assert everything(stepped) == everything(free)
 
 
+def test_a_machine_that_was_saved_in_flight_goes_on_elsewhere() -> None:
+    first, second = (machine(touches(2), absent=2) for _ in range(2))
+    while not faults(first):
+        first.run(10)
+    first.run(10)
+    second.load(first.save())
+    ended(first)
+    ended(second)
+    assert second.save() == first.save()
+    other = machine(touches(2), absent=2, paging=Paging("sync"))
+    with pytest.raises(Error, match="async page fault: arm64-v4, here sync"):
+        other.load(first.save())
+
+
 # -- list 5.6: 1, enabling
 
 

@@ -171,7 +171,7 @@ def test_of_two_vcpus_one_runs() -> None:
     assert accounts[0]["blocked"] >= 1000
     # While the host maps the page for the other, vCPU 1 does not run.
     assert [account["overhead"] for account in accounts] == [30, 0]
-    assert all(4000 < account["run"] for account in accounts)
+    assert all(account["run"] > 4000 for account in accounts)
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,12 @@ def test_of_two_vcpus_one_runs() -> None:
         (2, "ldr x1, =0x08000000\n ldr w0, [x1]", 1),
         (2, "ldr x1, =0x08010000\n ldr w0, [x1]", 0),
         (3, "msr s3_0_c12_c11_5, xzr", 1),  # ICC_SGI1R_EL1
-        (3, "mrs x0, s3_0_c4_c6_0", 0),  # ICC_PMR_EL1
+        (3, "msr s3_0_c4_c6_0, xzr", 0),  # ICC_PMR_EL1
     ],
 )
-def test_the_interrupt_controllers_cpu_interface_is_no_exit(gic: int, code: str, exits: int) -> None:
+def test_the_interrupt_controllers_cpu_interface_is_no_exit(
+    gic: int, code: str, exits: int
+) -> None:
     vm = guest(code + "\n off").vm(gic=gic, paging=small(costs=Costs(exit=100)))
     vm.run()
     assert vm.vcpus[0].account.at(vm.time)["overhead"] == 100 * (exits + 1)
