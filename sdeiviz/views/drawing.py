@@ -18,6 +18,7 @@ _FILLINGS: Final = {
     "cross": ("pane", "bad", "M0 0L6 6M6 0L0 6"),
     "back": ("pane", "bad", "M-1 -1L7 7M-1 5L1 7M5 -1L7 1"),
     "bars": ("pane", "bad", "M0 1.5H6M0 4.5H6"),
+    "posts": ("pane", "muted", "M1.5 0V6M4.5 0V6"),
     "dots": ("pane", "rule", "M1 1.5H2.5M4 4.5H5.5"),
     "empty": ("pane", "", ""),
 }

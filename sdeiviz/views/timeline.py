@@ -21,6 +21,7 @@ _FILLINGS: Final = {
     Doing.BLOCKED: "cross",
     Doing.HALTED: "bars",
     Doing.ASLEEP: "slant",
+    Doing.WAITING: "posts",
     Doing.STALLED: "back",
     Doing.READY: "dots",
     Doing.STOPPED: "grey",
@@ -31,18 +32,19 @@ _LETTERS: Final = {
     Doing.BLOCKED: "X",
     Doing.HALTED: "h",
     Doing.ASLEEP: "z",
+    Doing.WAITING: "w",
     Doing.STALLED: "x",
     Doing.READY: ".",
-    Doing.IDLE: " ",
-    Doing.OFF: " ",
     Doing.STOPPED: "-",
 }
+"""Idle and off are blank."""
 _SAYS: Final = {
     Doing.RUNNING: "runs",
     Doing.BLOCKED: "blocked: waits for its page",
     Doing.HALTED: "halted: waits, except for interrupts",
     Doing.STALLED: "stalled: its PE waits for another's page",
     Doing.ASLEEP: "asleep over its page",
+    Doing.WAITING: "waiting: for a lock, not a page",
     Doing.READY: "ready: another runs",
     Doing.STOPPED: "stands: is handed over",
 }
@@ -155,7 +157,9 @@ def text_of(run: History, length: int | None = None) -> str:
     if not run.rows:
         return NONE
     names = max(len(name) for name in (*(f"  {row.name}" for row in run.rows), "fault, guest told"))
-    lines = [f"{words.duration(took)}; each letter is {words.duration(length // STRIP)}"]
+    used = {doing for row in run.rows for doing in row.spent()}
+    legend = ", ".join(f"{letter} {doing}" for doing, letter in _LETTERS.items() if doing in used)
+    lines = [f"{words.duration(took)}; each letter is {words.duration(length // STRIP)}: {legend}"]
     for row in run.rows:
         indent = "" if row.thread is None else "  "
         if row.thread is None:
@@ -173,7 +177,7 @@ def text_of(run: History, length: int | None = None) -> str:
 def _strip(row: Row, start: int, length: int) -> str:
     letters = ""
     for spent in _bins(row, start, length, STRIP):
-        letters += _LETTERS[max(spent, key=lambda d: spent[d])] if spent else " "
+        letters += _LETTERS.get(max(spent, key=lambda d: spent[d]), " ") if spent else " "
     return f"|{letters}|"
 
 
