@@ -226,6 +226,13 @@ def _add_migrate(commands: Any) -> None:
     to.add_argument(
         "--one-channel", action="store_true", help="no second connection for what is asked for"
     )
+    to.add_argument(
+        "--tries",
+        metavar="N",
+        type=_number,
+        default=10,
+        help="how often to try to reach a destination that was lost (default 10)",
+    )
     to.set_defaults(function=_migrate_to)
     for parser in (serve, to):
         parser.add_argument(
@@ -437,6 +444,7 @@ def _migrate_to(options: argparse.Namespace) -> int:
             passes=options.passes,
             bandwidth=options.bandwidth,
             urgent=not options.one_channel,
+            tries=options.tries,
             timeout=options.timeout / 1e9,
             progress=_Bar(),
         )

@@ -112,6 +112,10 @@ class Pipe:
         """Bytes that have arrived and wait for the receiver, by channel."""
         self._free = [0] * channels
         """When the receiver has come to the end of what has arrived."""
+        self._coming: deque[int] = deque()
+        """When frames arrive that have left, in order."""
+        self._taking: list[int] = []
+        """When the receiver is done with frames that have arrived; a heap."""
         self._deliver = deliver
         self._refill = refill
         self._queues: list[deque[bytes]] = [deque() for _ in range(channels)]
@@ -124,6 +128,19 @@ class Pipe:
         """Bytes in each channel's buffer; a frame is in it until it has left."""
         self.sent = [0] * channels
         """Bytes that have left, by channel."""
+
+    @property
+    def next_delivery(self) -> int | None:
+        """A time before which nothing is delivered; None while nothing is to happen at all.
+
+        What has not left yet leaves at the next event at the earliest.
+        """
+        if (time := self._events.next_time) is None:
+            return None
+        times = [time + self._speed.delay + self._take]
+        if self._coming:
+            times.append(self._coming[0] + self._take)
+        return min(times + self._taking[:1])
 
     def room(self, channel: int) -> bool:
         """Tell whether a channel takes another frame."""
@@ -145,6 +162,8 @@ class Pipe:
         self.buffered = [0] * len(self.buffered)
         self._unread = [0] * len(self._unread)
         self._free = [0] * len(self._free)
+        self._coming.clear()
+        self._taking.clear()
 
     def _start(self, begin: int) -> None:
         channels = len(self._queues)
@@ -162,7 +181,8 @@ class Pipe:
     def _left(self, channel: int, frame: bytes) -> None:
         self.buffered[channel] -= len(frame)
         self.sent[channel] += len(frame)
-        self._at(self._events.now + self._speed.delay, lambda: self._arrive(channel, frame))
+        self._coming.append(self._events.now + self._speed.delay)
+        self._at(self._coming[-1], lambda: self._arrive(channel, frame))
         self._refill()
         self._start(self._end)
 
@@ -170,14 +190,17 @@ class Pipe:
         return bool(self._queues[channel]) and self._unread[channel] < self._speed.buffer
 
     def _arrive(self, channel: int, frame: bytes) -> None:
+        self._coming.popleft()
         if not self._take:
             self._deliver(channel, frame)
             return
         self._unread[channel] += len(frame)
         self._free[channel] = max(self._free[channel], self._events.now) + self._take
+        heapq.heappush(self._taking, self._free[channel])
         self._at(self._free[channel], lambda: self._taken(channel, frame))
 
     def _taken(self, channel: int, frame: bytes) -> None:
+        heapq.heappop(self._taking)
         self._unread[channel] -= len(frame)
         if not self._busy:
             self._start(self._events.now * self._speed.bandwidth)

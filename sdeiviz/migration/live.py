@@ -444,8 +444,6 @@ class Serving(_Side):
         return Channel(self._inbox, handshake, self._timeout, self._admit, self._adopt)
 
     def _admit(self, hello: Hello) -> None:
-        if hello.purpose == Purpose.NEW and self._session:
-            raise WireError("a migration to here is on its way already")
         if hello.purpose != Purpose.NEW and hello.session != self._session:
             raise WireError("there is no such migration")
 

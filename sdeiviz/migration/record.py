@@ -8,7 +8,7 @@ shown as it was.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final, Generic, NamedTuple, TypeVar
@@ -18,7 +18,7 @@ from sdeiviz.machine.memory import PAGE_SHIFT
 from sdeiviz.migration.link import MAIN, RETURN, URGENT
 from sdeiviz.migration.metrics import PHASES
 from sdeiviz.migration.simulation import Simulation
-from sdeiviz.migration.wire import Discard, Message, Packaged, Page, RequestPages
+from sdeiviz.migration.wire import Discard, Message, Packaged, Page, Pages, RequestPages
 from sdeiviz.trace import AT, TraceSink
 from sdeiviz.trace import Record as TraceRecord
 
@@ -267,6 +267,10 @@ class Recorder:
         self._stalls = _Latest[Stall](limit)
         self._bins = Bins(start)
         self._on_the_way: dict[int, deque[tuple[Message, Passage]]] = {n: deque() for n in CHANNELS}
+        self._newest: dict[int, Passage] = {}
+        """What brings the newest content of each page that is on the way."""
+        self._runs_there = False
+        """The guest has come to the destination."""
         self._stalled: dict[int, tuple[bool, int, int]] = {}
         """How, since when and over which page a vCPU is stalled."""
         self._awaited: set[int] = set()
@@ -283,12 +287,13 @@ class Recorder:
         self._messages.append(passage)
         self._on_the_way[channel].append((message, passage))
         match message:
-            case Page(number):
-                self._change(time, number, 1, Stage.IN_FLIGHT)
-            case RequestPages(start, length):
-                for page in range(start, start + length):
-                    if self._stages[page] == Stage.MISSING:
-                        self._change(time, page, 1, Stage.REQUESTED)
+            case Page() | Pages():
+                pages = _pages_of(passage)
+                self._newest.update(dict.fromkeys(pages, passage))
+                self._change(time, pages, Stage.IN_FLIGHT)
+            case RequestPages():
+                missing = [n for n in _pages_of(passage) if self._stages[n] == Stage.MISSING]
+                self._change(time, missing, Stage.REQUESTED)
 
     def delivered(self, time: int, message: Message) -> None:
         """A message arrived that `sent` was told of; what was sent before it on its way is lost.
@@ -315,37 +320,45 @@ class Recorder:
         passage.delivered = time
         self._bins.add(passage.channel, time, passage.size)
         match message:
-            case Page(number, zero):
+            case Page(zero=zero) | Pages(zero=zero):
                 passage.zero = zero
-                self._change(time, number, 1, Stage.ZERO if zero else Stage.ARRIVED)
+                pages = [n for n in _pages_of(passage) if self._newest.get(n) is passage]
+                for page in pages:
+                    del self._newest[page]
+                self._change(time, pages, Stage.ZERO if zero else Stage.ARRIVED)
             case Discard(ranges):
                 for first, count in ranges:
-                    self._change(time, first, count, Stage.DIRTY)
+                    self._change(time, range(first, first + count), Stage.DIRTY)
             case Packaged():
-                for page, stage in enumerate(self._stages):
-                    if stage == Stage.DIRTY:
-                        self._change(time, page, 1, Stage.MISSING)
+                self._runs_there = True
+                dirty = [n for n, stage in enumerate(self._stages) if stage == Stage.DIRTY]
+                self._change(time, dirty, Stage.MISSING)
 
     def lost(self, time: int) -> None:
         """The connection broke: what was on the way never arrives."""
         for waiting in self._on_the_way.values():
-            for message, _ in waiting:
-                if isinstance(message, Page) and self._stages[message.number] == Stage.IN_FLIGHT:
-                    stage = Stage.MISSING if Stage.MISSING in self._stages else Stage.DIRTY
-                    self._change(time, message.number, 1, stage)
             waiting.clear()
+        stage = Stage.MISSING if self._runs_there else Stage.DIRTY
+        self._change(time, sorted(self._newest), stage)
+        self._newest.clear()
 
     def dirtied(self, time: int, pages: Iterable[int]) -> None:
         """Pages are known to have been written on the source, and are to be sent again."""
+        pages = sorted(pages)
         for page in pages:
-            self._change(time, page, 1, Stage.DIRTY)
+            self._newest.pop(page, None)
+        self._change(time, pages, Stage.DIRTY)
 
-    def _change(self, time: int, first: int, count: int, stage: Stage) -> None:
-        change = Change(time, first, count, stage)
-        _apply(self._stages, change)
-        forgotten = self._changes.append(change)
-        if forgotten:
-            _apply(self._before, forgotten)
+    def _change(self, time: int, pages: Sequence[int], stage: Stage) -> None:
+        """Let pages, in order, be at another stage: one change for neighbours."""
+        begin = 0
+        for n in range(1, len(pages) + 1):
+            if n == len(pages) or pages[n] != pages[n - 1] + 1:
+                change = Change(time, pages[begin], n - begin, stage)
+                begin = n
+                _apply(self._stages, change)
+                if forgotten := self._changes.append(change):
+                    _apply(self._before, forgotten)
 
     # -- the guest on the destination
 
@@ -424,11 +437,15 @@ def _about(message: Message) -> tuple[int | None, int]:
     match message:
         case Page(number):
             return number, 1
-        case RequestPages(first, count):
+        case Pages(first, count) | RequestPages(first, count):
             return first, count
         case Discard(ranges):
             return None, sum(count for _, count in ranges)
     return None, 0
+
+
+def _pages_of(passage: Passage) -> range:
+    return range(passage.first or 0, (passage.first or 0) + passage.count)
 
 
 class TraceTap:

@@ -55,9 +55,9 @@ class _RemotePages:
 
     @property
     def deadline(self) -> int | None:
-        """When something happens on the link, on the destination's clock."""
+        """When a page may come, on the destination's clock: till then the guest need not stop."""
         simulation = self._simulation
-        time = simulation.link.next_time
+        time = simulation.link.forward.next_delivery
         return None if time is None else max(time - simulation.offset, 0)
 
     def request(self, page: int, time: int) -> None:

@@ -6,6 +6,7 @@ handshake (`sdeiviz.migration.handshake`), which the loop does by itself.
 """
 
 import asyncio
+import os
 import socket
 import sys
 import threading
@@ -452,4 +453,5 @@ def _is_open(channel: Channel) -> bool:
 
 
 def _words(error: OSError | OverflowError) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else str(error)

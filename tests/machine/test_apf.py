@@ -12,6 +12,7 @@ from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, Paging
 from sdeiviz.machine.latency import Constant, Recorded
 from sdeiviz.trace import (
+    ApfControl,
     EventCancelled,
     EventDelivered,
     FetchDone,
@@ -120,6 +121,20 @@ def test_one_trace(clock: str) -> None:
         stepped.run(dice % 300 + 1)
     assert trace_bytes(stepped) == trace_bytes(free)
     assert everything(stepped) == everything(free)
+
+
+def test_a_machine_that_was_saved_in_flight_goes_on_elsewhere() -> None:
+    first, second = (machine(touches(2), absent=2) for _ in range(2))
+    while not faults(first):
+        first.run(10)
+    first.run(10)
+    second.load(first.save())
+    ended(first)
+    ended(second)
+    assert second.save() == first.save()
+    other = machine(touches(2), absent=2, paging=Paging("sync"))
+    with pytest.raises(Error, match="async page fault: arm64-v4, here sync"):
+        other.load(first.save())
 
 
 # -- list 5.6: 1, enabling
@@ -388,6 +403,48 @@ def test_an_alarm_while_the_host_tells_delays_nothing() -> None:
     assert list(second.trace) == list(first.trace)
 
 
+def test_an_event_that_came_while_the_vcpu_waited_for_a_page() -> None:
+    """It comes first where nothing but an exit brings it (D8), for that wait was one."""
+    paging = Paging("sync", Constant(50 * US))
+    vm = guest(source(touches(1), handler=AGAIN)).vm(paging=paging, profile="kvm-v7-literal")
+    vm.write_memory(PAGE0, b"page 0\0\0")
+    vm.evict_page(PAGE0 >> 12)
+    vm.run_until(40 * US)
+    assert vm.inject_event(EVENT) == 0
+    ended(vm)
+    (fault,), (delivered,) = of(vm, PageFault), of(vm, EventDelivered)
+    assert delivered.index == fault.index
+    assert delivered.time == fault.time + 50 * US
+
+
+@pytest.mark.parametrize("how", ["cancelled by the host", "unregistered by the guest"])
+def test_an_event_that_is_dropped_takes_its_page_back(how: str) -> None:
+    code = f"""
+        apf 4, BLOCK + 1
+        consume
+        apf 5
+        .rept 50
+        nop
+        .endr
+        mov x1, #{EVENT}
+        call 0xc4000027             // EVENT_UNREGISTER
+        off
+    """
+    vm = guest(source("", enable=code)).vm(paging=Paging())
+    assert vm.apf
+    state = vm.apf.vcpus[0]
+    while not state.enabled or state.page_ready:
+        vm.run(1)
+    assert vm.apf.fault(0, PAGE0 >> 12, 0).decision == "notified"
+    assert vm.memory[BLOCK : BLOCK + 8] == b"\1\0\0\0\0\x10\0\0"
+    if how == "cancelled by the host":
+        assert vm.cancel_event(EVENT) == 0
+    else:
+        ended(vm)
+    assert state.not_present is None
+    assert vm.memory[BLOCK : BLOCK + 8] == bytes(8)
+
+
 # -- 6, completions
 
 
@@ -504,6 +561,25 @@ def test_a_reset_of_the_machine_forgets_what_is_in_flight() -> None:
     assert vm.apf.vcpus[0].counters.faults == 1
 
 
+def test_a_vcpu_that_switches_itself_off_has_it_disabled() -> None:
+    code = source(
+        "svc #0\n other: apf 4, BLOCK + 0x41\n call 0x84000002",
+        enable="""
+            cpu_on 1, other
+        1:  mov x1, #1
+            mov x2, #0
+            call 0xc4000004         // AFFINITY_INFO of PE 1, until it is off
+            cmp x0, #1
+            b.ne 1b
+            apf 4, BLOCK + 1
+        """,
+    )
+    vm = guest(code).vm(paging=Paging(), vcpus=2)
+    ended(vm)
+    controls = [(event.action, event.control) for event in of(vm, ApfControl) if event.vcpu]
+    assert controls == [("reset", 0), ("enable", BLOCK + 0x41), ("reset", 0)]
+
+
 # -- 12, the rules of x86
 
 
@@ -568,6 +644,7 @@ def test_until_a_time(which: str) -> None:
     assert (account["blocked"] > 0) == (which == "sync")
     assert vm.run_until(60 * US).reason == "budget"
     assert vm.time == 60 * US
+    assert len(faults(vm)) == 1, "who waited at the alarm goes on waiting"
 
 
 def test_a_blocked_vcpu_is_in_the_trace() -> None:

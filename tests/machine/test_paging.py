@@ -1,12 +1,13 @@
 """The host's memory manager, seen by a guest that knows nothing of it: pages go and come back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sdeiviz import Session, VirtualMachine
-from sdeiviz.apf import MODES
+from sdeiviz.apf import MODES, mode
 from sdeiviz.errors import Error
 from sdeiviz.machine import Costs, PageAbsent, PageState, Paging
 from sdeiviz.machine.latency import Constant, LogNormal, Recorded
@@ -15,6 +16,7 @@ from sdeiviz.machine.store import Swap
 from sdeiviz.trace import (
     FetchDone,
     FetchStarted,
+    InterruptTaken,
     PageEvicted,
     PageFault,
     VcpuBlocked,
@@ -110,9 +112,9 @@ def test_the_life_of_one_page() -> None:
     assert life.count("PageEvicted") == 3
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_guest_that_never_asks_is_never_told(mode: str) -> None:
-    vm = writer(Paging(mode=mode, latency=Constant(1000), resident=16))
+@pytest.mark.parametrize("rules", MODES)
+def test_a_guest_that_never_asks_is_never_told(rules: str) -> None:
+    vm = writer(Paging(mode=rules, latency=Constant(1000), resident=16))
     assert vm.run().reason == "power-off"
     assert vm.vcpus[0].x[21] == 0
     assert vm.apf
@@ -156,6 +158,126 @@ def test_two_vcpus_wait_for_one_page() -> None:
     ]  # fmt: skip
     overhead = [vcpu.account.at(vm.time)["overhead"] for vcpu in vm.vcpus]
     assert overhead == [3, 0], "it is mapped once"
+
+
+def test_of_two_vcpus_one_runs() -> None:
+    code = f"cpu_on 1, other\n ldr x1, ={FIRST:#x}\n ldr x9, [x1]\n 1: b 1b\n other: b other"
+    vm = guest(SMP + code).vm(paging=small(costs=Costs(map=30)), vcpus=2, quantum=200)
+    absent(vm)
+    vm.run(10_001)
+    accounts = [vcpu.account.at(vm.time) for vcpu in vm.vcpus]
+    assert [sum(account.values()) for account in accounts] == [vm.time] * 2
+    assert sum(account["run"] for account in accounts) == vm.index
+    assert accounts[0]["blocked"] >= 1000
+    # While the host maps the page for the other, vCPU 1 does not run.
+    assert [account["overhead"] for account in accounts] == [30, 0]
+    assert all(account["run"] > 4000 for account in accounts)
+
+
+@pytest.mark.parametrize(
+    ("gic", "code", "exits"),
+    [
+        (2, "ldr x1, =0x08000000\n ldr w0, [x1]", 1),
+        (2, "ldr x1, =0x08010000\n ldr w0, [x1]", 0),
+        (3, "msr s3_0_c12_c11_5, xzr", 1),  # ICC_SGI1R_EL1
+        (3, "msr s3_0_c4_c6_0, xzr", 0),  # ICC_PMR_EL1
+    ],
+)
+def test_the_interrupt_controllers_cpu_interface_is_no_exit(
+    gic: int, code: str, exits: int
+) -> None:
+    vm = guest(code + "\n off").vm(gic=gic, paging=small(costs=Costs(exit=100)))
+    vm.run()
+    assert vm.vcpus[0].account.at(vm.time)["overhead"] == 100 * (exits + 1)
+
+
+def test_a_masked_interrupt_does_not_end_a_halt() -> None:
+    rules = replace(mode("halt"), name="halt-masked", needs_interrupts=False)
+    code = f"""
+        gic_on
+        enable 27
+        mov x0, #1
+        msr cntv_tval_el0, x0
+        msr cntv_ctl_el0, x0
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+        off
+    """
+    vm = guest(SMP + code).vm(paging=Paging(rules, Constant(1000)))
+    absent(vm)
+    assert vm.run().reason == "power-off"
+    assert vm.vcpus[0].core.irq
+    (fault,) = [event for event in vm.trace if isinstance(event, PageFault)]
+    assert fault.decision == "halt"
+    assert vm.vcpus[0].account.at(vm.time)["halted"] == 1000
+
+
+def test_an_interrupt_ends_a_halt_and_the_page_another() -> None:
+    code = f"""
+        use_vectors
+        gic_on
+        enable 27
+        mov x0, #20
+        msr cntv_tval_el0, x0
+        mov x0, #1
+        msr cntv_ctl_el0, x0
+        msr daifclr, #2
+        ldr x1, ={FIRST:#x}
+        ldr x9, [x1]
+        off
+    irq:
+        acknowledge
+        msr cntv_ctl_el0, xzr
+        eret
+        all_vectors irq
+    """
+    vm = guest(SMP + code).vm(paging=Paging("halt", Constant(5000)))
+    absent(vm)
+    assert vm.run().reason == "power-off"
+    kinds = (FetchDone, VcpuBlocked, VcpuUnblocked, InterruptTaken)
+    assert [type(e).__name__ for e in vm.trace if isinstance(e, kinds)] == [
+        "VcpuBlocked", "VcpuUnblocked", "InterruptTaken",
+        "VcpuBlocked", "FetchDone", "VcpuUnblocked",
+    ]  # fmt: skip
+    account = vm.vcpus[0].account.at(vm.time)
+    assert account["run"] == vm.index
+    assert account["halted"] == vm.time - vm.index
+
+
+def test_an_alarm_and_no_other_deadline() -> None:
+    vm = guest("ldr x1, =2000\n1: subs x1, x1, #1\n b.ne 1b\n off").vm()
+    assert vm.run_until(777).reason == "budget"
+    assert vm.time == 777
+    # One that did not ring is forgotten.
+    assert vm.run_until(1_000_000).reason == "power-off"
+    assert (vm.alarm, vm.deadline) == (None, None)
+
+
+class Elsewhere(Swap):
+    """A store whose pages somebody else sends."""
+
+    deadline = None
+
+    def request(self, page: int, time: int) -> None:
+        """Wait for them."""
+
+
+def test_a_page_that_only_the_host_can_place() -> None:
+    vm = guest(f"ldr x1, ={FIRST:#x}\n ldr x9, [x1]\n off").vm(paging=small())
+    pager = absent(vm)
+    pager.store = Elsewhere(Constant(0), depth=1)
+    assert vm.run().reason == "page"
+    assert vm.place_page(pager.page(FIRST >> 12), b"from far".ljust(4096, b"\0"))
+    assert vm.run().reason == "power-off"
+    assert vm.vcpus[0].x[9].to_bytes(8, "little") == b"from far"
+
+
+def test_a_kick_is_saved() -> None:
+    first, second = writer(small()), writer(small())
+    assert first.apf
+    first.apf.host.kick(0)
+    second.load(first.save())
+    assert second.vcpus[0].must_enter
 
 
 def test_absent_pages_are_not_read_by_the_host() -> None:
@@ -252,6 +374,23 @@ def test_what_the_host_does_to_pages_is_logged() -> None:
     vm.stage2.protect()
     pager.write_word(FIRST, 7)
     assert vm.stage2.dirty == {page}
+
+
+def test_a_log_of_pages_that_come_and_go() -> None:
+    vm = writer(small())
+    page = absent(vm).page(FIRST >> 12)
+    vm.stage2.protect()
+    vm.flush_tlbs()
+    assert vm.run().reason == "power-off"
+    assert vm.vcpus[0].x[21] == 1, "the guest finds what it did not write"
+    assert vm.stage2.dirty
+    assert vm.stage2.dirty >= set(range(page, page + PAGES))
+
+
+def test_the_device_tree_stays() -> None:
+    vm = writer(small(), dtb=0x400A_0000)
+    assert vm.pager
+    assert vm.pager.pageable.start > 0xA0
 
 
 def test_a_page_on_its_way_is_not_read() -> None:

@@ -143,6 +143,33 @@ def test_tables_cover_ram_and_nothing_else(size: int) -> None:
     assert stage2.root == TABLES_BASE
 
 
+def test_rights_of_pages_that_come_and_go_during_a_log() -> None:
+    stage2 = Stage2(GuestMemory(0x8000))
+    words = memoryview(stage2.tables).cast("Q")[1024:]
+
+    def rights(page: int) -> str:
+        entry = words[page]
+        return "r" * (entry & 0x43 == 0x43) + "w" * (entry >> 7 & 1)
+
+    stage2.map_page(1, writable=False)
+    stage2.unmap_page(2)
+    assert [rights(page) for page in range(4)] == ["rw", "r", "", "rw"]
+    stage2.protect()
+    assert [rights(page) for page in range(4)] == ["r", "r", "", "r"]
+    stage2.mark_dirty((1, 2, 3))
+    assert [rights(page) for page in range(4)] == ["r", "r", "", "rw"]
+    assert not stage2.written(RAM + 0x1000)
+    assert not stage2.written(RAM + 0x2000)
+    # One that is in the log may be written as soon as it is there; another tells first.
+    stage2.map_page(2, writable=True)
+    stage2.unmap_page(4)
+    stage2.map_page(4, writable=True)
+    assert [rights(2), rights(4)] == ["rw", "r"]
+    assert stage2.written(RAM + 0x4000)
+    assert rights(4) == "rw"
+    assert stage2.dirty == {1, 2, 3, 4}
+
+
 def test_where_ram_begins_and_ends() -> None:
     memory = GuestMemory(0x3000)
     inside = [memory.contains(RAM + at) for at in (-1, 0, 0x2FFF, 0x3000)]

@@ -3,20 +3,19 @@
 import hashlib
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sdeiviz import Session, VirtualMachine
+from sdeiviz import Session
 from sdeiviz.debugger.recording import Recording
 from sdeiviz.errors import Error
 from sdeiviz.machine import PageAbsent, Paging, StopReason
 from sdeiviz.migration import live
 from sdeiviz.migration.live import MigrationError, parse_address, serve
 from sdeiviz.migration.userfault import LinuxUserfault
-from sdeiviz.trace import EventDelivered, FetchDone, Trace
+from sdeiviz.trace import EventDelivered, FetchDone
 from tests.guests.kernel import COMPUTE, MEMORY, Kernel
 from tests.migration.wires import (
     BACK,
@@ -187,16 +186,11 @@ def test_what_was_recorded_is_replayed_without_the_source() -> None:
     assert session.index == recording.start
     assert there.vm.memory.some_absent(0, RAM >> 12)
     # Nothing is left of the other side; the same pages come at the same instructions.
-    there.vm.trace = again = Trace()
-    assert there.vm.pager
-    for action in recording.inputs:
-        there.vm.run_to(action.index)
-        while len(again) < action.happened:  # it begins an instruction whose page is missing
-            there.vm.run_to(action.index + 1)
-        assert there.vm.index == action.index
-        getattr(there.vm, action.method)(*action.arguments)
-    there.vm.run_to(recording.end)
-    assert [*again] == [*recording.trace]
+    session.run(recording.end - recording.start)
+    again, known = [*recording._again], recording._known
+    assert again == recording.trace[known : known + len(again)]
+    session.goto(recording.end)
+    assert recording.happened == len(recording.trace)
     assert sum(isinstance(event, FetchDone) for event in again) > 0
     assert (ram(there.vm), there.vm.save()) == (memory, state)
 
@@ -367,3 +361,247 @@ def test_cut_at_every_frame_and_inside(urgent: bool, way: int) -> None:
         ends.add(source.split(":")[0])
         assert "lost" not in ends, (at, source, destination)
     assert "completed" in ends
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_damaged_or_repeated_after_the_switch(urgent: bool) -> None:
+    """What comes damaged is not obeyed, and comes again."""
+    forward, back = conversation(urgent)
+    found = frames(forward[0])
+    package = next(end for kind, _, end in found if kind == PACKAGED)
+    later = [frame for frame in found if frame[1] >= package]
+    for _, begin, end in (later[0], later[len(later) // 2], later[-3]):
+        for spoil in (Change(begin + 4), Change((begin + end) // 2), Repeat(begin, end)):
+            source, destination, losses = through({(0, FORWARD): spoil}, urgent=urgent, passes=0)
+            assert (source, destination) == ("completed", "completed")
+            assert losses == 1
+    # The answers: the last of them ends it.
+    _, begin, end = frames(back[0])[1]
+    for spoil in (Change(begin + 9), Repeat(begin, end)):
+        source, destination, _ = through({(0, BACK): spoil}, urgent=urgent, passes=0)
+        assert destination == "completed" or source.startswith("runs on")
+
+
+def test_lost_again_and_again() -> None:
+    here, there = machine("registration"), machine("registration")
+    here.run()
+    spoil: dict[tuple[int, int], Spoil] = {(n, FORWARD): Cut(1500 + 300 * n) for n in range(5)}
+    here.write_memory(0x4010_0000, bytes(range(256)) * 1000)
+    with served(there) as serving, Proxy(serving.address, spoil) as proxy:
+        sent = move(here, proxy.address, passes=0, urgent=False)
+        got = serving.wait(20)
+    assert got["losses"] >= 3
+    assert sent["losses"] >= 3
+    assert ram(there) == ram(here)
+
+
+def test_the_guest_runs_while_the_connection_is_away_and_asks_when_it_is_back() -> None:
+    options = "pages=64 passes=200 work=100"
+    here, there = kernel(options), kernel(options)
+    here.vm.run(1_000_000)
+    with (
+        served(there.vm) as serving,
+        # Shortly after the package, in the middle of the push.
+        Proxy(serving.address, {(0, FORWARD): Cut(40_000)}) as proxy,
+    ):
+        sent = move(here.vm, proxy.address, passes=0, bandwidth=2 << 20, urgent=False)
+        got = serving.wait(20)
+    assert sent["losses"] == got["losses"] == 1
+    there.run()
+    check_work(there, 200, 64)
+
+
+# -- peers that are none
+
+
+def test_only_who_knows_the_secret() -> None:
+    here = machine()
+    with served(machine(), secret=b"open sesame", timeout=1) as serving:
+        for secret in (b"open barley", None):
+            with pytest.raises(MigrationError) as caught:
+                move(here, serving.address, secret=secret)
+            assert caught.value.may_run_on
+        move(here, serving.address, secret=b"open sesame")
+        serving.wait(20)
+        reasons = [reason.split(": ")[1] for reason in serving.refused]
+    assert reasons == [
+        "the peer does not know the shared secret",
+        "the peer has no shared secret to prove",
+    ]
+
+
+def test_another_machine() -> None:
+    with (
+        served(machine(vcpus=2)) as serving,
+        pytest.raises(MigrationError, match="closed the connection") as caught,
+    ):
+        move(machine(), serving.address)
+    assert caught.value.may_run_on
+    assert "vCPUs: 1, here 2" in serving.refused[0]
+
+
+def test_a_second_source_is_told_to_go() -> None:
+    here, there, other = kernel(), kernel(), kernel()
+    here.vm.run(3_000_000)
+    begun = threading.Event()
+    failed: list[MigrationError] = []
+
+    def try_too() -> None:
+        begun.wait(10)
+        try:
+            move(other.vm, serving.address)
+        except MigrationError as error:
+            failed.append(error)
+
+    with served(there.vm) as serving:
+        second = threading.Thread(target=try_too)
+        second.start()
+        move(
+            here.vm,
+            serving.address,
+            bandwidth=4 << 20,
+            progress=lambda progress: begun.set(),
+        )
+        second.join()
+        serving.wait(20)
+    assert failed[0].may_run_on
+    assert "another migration" in serving.refused[0]
+    there.run()
+    check_work(there)
+
+
+GARBAGE: list[tuple[bytes, str]] = [
+    (b"GET / HTTP/1.1\r\n\r\n", "no frame begins with"),
+    (b"VM\x02\x40" + bytes(12), "speaks version 2 of the protocol"),
+    (b"VM\x01\x40" + bytes(4) + b"\xff" * 8, "4294967295 bytes do not fit"),
+    (b"VM\x01\x24" + bytes(4) + b"\x7f\xff\xff\xff" + bytes(4), "2147483647 bytes do not fit"),
+    (b"VM\x01\x02\0\0\0\0\0\0\0\4\xd7\x31\x84\xfa\0\0\0\7", "Ping has no place here"),
+    (b"VM\x01", "nothing came for 0.5 s"),
+    (b"", "nothing came for 0.5 s"),
+]
+
+
+@pytest.mark.parametrize(("data", "reason"), GARBAGE)
+def test_strangers_at_the_door_do_no_harm(data: bytes, reason: str) -> None:
+    here = machine()
+    with served(machine(), timeout=0.5) as serving:
+        with socket.create_connection(serving.address) as stranger:
+            stranger.sendall(data)
+            stranger.settimeout(10)
+            try:
+                while stranger.recv(1000):
+                    pass
+            except ConnectionResetError:
+                pass
+        move(here, serving.address)
+        serving.wait(20)
+        assert reason in serving.refused[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "nothing came for 0.5 s"),
+        (b"SSH-2.0-OpenSSH\r\n", "no frame begins with"),
+        (b"VM\x02\x40" + bytes(12), "version 2 of the protocol, this sdeiviz version 1"),
+    ],
+)
+def test_nobody_we_know_listens(answer: bytes, reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            peer, _ = server.accept()
+            held.append(peer)
+            peer.sendall(answer)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        with pytest.raises(MigrationError, match=reason) as caught:
+            move(machine(), server.getsockname()[:2], timeout=0.5)
+        thread.join()
+        held[0].close()
+    assert caught.value.may_run_on
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()[:2]
+    with pytest.raises(MigrationError, match=r"cannot connect to .*: Connection refused"):
+        move(machine(), address)
+
+
+def test_a_source_that_falls_silent() -> None:
+    """It holds the connection and says nothing more."""
+    here, there = machine(), machine()
+
+    class Hold:
+        def __init__(self) -> None:
+            self.seen = 0
+
+        def __call__(self, data: bytes) -> bytes:
+            self.seen += len(data)
+            return data if self.seen < 400 else b""
+
+    with (
+        served(there, timeout=0.5, patience=0.5) as serving,
+        Proxy(serving.address, {(n, FORWARD): Hold() for n in range(9)}) as proxy,
+    ):
+        with pytest.raises(MigrationError):
+            move(here, proxy.address, timeout=0.5, tries=2, passes=0, urgent=False)
+        with pytest.raises(MigrationError, match="has not come"):
+            serving.wait(20)
+
+
+# -- what cannot be
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: serve(machine(), "0.0.0.0"), "where others can connect, give a secret"),
+        (lambda: serve(machine(), "example.org"), "give a secret"),
+        (lambda: serve(machine(paging=None)), "wants a pager"),
+        (lambda: serve(machine(), timeout=0), "a timeout of 0 s"),
+        (lambda: serve(machine(), userfault="bsd"), "emulated or linux"),  # type: ignore[arg-type]
+        (lambda: serve(machine(), port=70_000), "cannot listen on 127.0.0.1:70000"),
+        (lambda: move(machine(), ("127.0.0.1", 70_000)), "cannot connect to"),
+        (lambda: move(machine(), ("127.0.0.1", 1), passes=-1), "-1 passes"),
+        (lambda: move(machine(), ("127.0.0.1", 1), bandwidth=1000), "want 65536 or more"),
+        (lambda: parse_address("localhost"), "no address such as"),
+        (lambda: parse_address("localhost:99999"), "no address such as"),
+    ],
+)
+def test_refused(make: Callable[[], object], reason: str) -> None:
+    with pytest.raises(Error, match=reason):
+        make()
+
+
+def test_addresses() -> None:
+    assert parse_address("127.0.0.1:4040") == ("127.0.0.1", 4040)
+    assert str(parse_address("[::1]:0")) == "[::1]:0"
+
+
+def test_not_over_in_time_and_closed() -> None:
+    with served(machine()) as serving:
+        with pytest.raises(Error, match=r"not over after 0.1 s"):
+            serving.wait(0.1)
+        serving.close()
+        with pytest.raises(MigrationError, match="was ended here"):
+            serving.wait(1)
+
+
+def test_a_bandwidth_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(live, "monotonic", lambda: now[0])
+    budget = live._Budget(1_000_000)
+    assert budget.pages == 24  # of 4096 bytes in a tenth of a second
+    assert budget.ready
+    budget.spend(250_000)
+    for seconds, ready in ((0.1, False), (0.1, False), (0.06, True)):
+        now[0] += seconds
+        assert budget.ready is ready
+    now[0] += 1000  # no more than a tenth of a second's worth is saved up
+    assert budget.ready
+    budget.spend(100_001)
+    assert not budget.ready

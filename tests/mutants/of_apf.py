@@ -243,13 +243,15 @@ MUTATIONS = [
     ),
     Mutation(
         ENGINE,
-        "        self.host.set_interrupt(state.number, state.irq, False)\n        self._drain(state)\n",
+        "        self.host.set_interrupt(state.number, state.irq, False)\n"
+        "        self._drain(state)\n",
         "        self._drain(state)\n",
         "an acknowledged interrupt stays high",
     ),
     Mutation(
         ENGINE,
-        "        self.host.set_interrupt(state.number, state.irq, False)\n        self._drain(state)\n",
+        "        self.host.set_interrupt(state.number, state.irq, False)\n"
+        "        self._drain(state)\n",
         "        self.host.set_interrupt(state.number, state.irq, False)\n",
         "an acknowledgement does not bring the next page",
     ),

@@ -11,6 +11,9 @@ DESTINATION = "sdeiviz/migration/destination.py"
 CHECKSUM = "sdeiviz/migration/checksum.py"
 LINK = "sdeiviz/migration/link.py"
 METRICS = "sdeiviz/migration/metrics.py"
+RECORD = "sdeiviz/migration/record.py"
+SIMULATION = "sdeiviz/migration/simulation.py"
+GUEST = "sdeiviz/migration/guest.py"
 
 MUTATIONS = [
     Mutation(WIRE, "VERSION: Final = 1", "VERSION: Final = 2", "the version of the protocol"),
@@ -279,4 +282,45 @@ MUTATIONS = [
     ),
     Mutation(METRICS, "self._open.pop(page, ())", "self._open.get(page, ())", "resolved twice"),
     Mutation(METRICS, "-(-len(ordered) * percent // 100)", "len(ordered) * percent // 100", "rank"),
+    # -- the record
+    Mutation(RECORD, " if self._newest.get(n) is passage]", "]", "old content has arrived"),
+    Mutation(RECORD, "!= pages[n - 1] + 1:", "< pages[n - 1] + 1:", "gaps change too"),
+    Mutation(
+        RECORD, "            _apply(self._before, forgotten)\n", "            pass\n", "a hole"
+    ),
+    Mutation(RECORD, "if change.time > time:", "if change.time >= time:", "one change too early"),
+    Mutation(RECORD, "        self.forgotten += 1\n", "", "what is left out is not counted"),
+    Mutation(RECORD, "[sum(row[n : n + 2])", "[max(row[n : n + 2])", "bytes are lost"),
+    Mutation(
+        RECORD, "                    waiting.popleft()\n", "                    break\n", "stuck"
+    ),
+    Mutation(
+        RECORD,
+        " if self._stages[n] == Stage.MISSING]",
+        "]",
+        "a page on the way is asked for",
+    ),
+    Mutation(
+        RECORD,
+        "if gfn - first_gfn in self._awaited:",
+        "if True:",
+        "pages that nobody waits for are placed",
+    ),
+    Mutation(RECORD, "Stage.MISSING if self._runs_there else", "", "a loss in post-copy"),
+    Mutation(
+        RECORD,
+        "            self._newest.pop(page, None)\n",
+        "            pass\n",
+        "a page that was written on the way has arrived",
+    ),
+    Mutation(RECORD, "replace(passage) for", "passage for", "a record changes afterwards"),
+    Mutation(RECORD, "lambda: vm.time + simulation.offset", "lambda: vm.time", "the guest's time"),
+    Mutation(RECORD, "            at += 3\n", "            at += 4\n", "events are not found"),
+    Mutation(GUEST, "        self.on_dirty(dirty)\n", "", "written pages stay arrived"),
+    Mutation(
+        SIMULATION,
+        'self.vm.pause(StopReason.MOMENT, "every page is there")',
+        "pass",
+        "the end comes late",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Mistakes in the host's memory manager, who waits for it, whose time that is, and what is saved."""
+"""Mistakes in the host's memory manager: who waits, whose time that is, and what is saved."""
 
 from tests.mutants.mutation import Mutation
 
@@ -147,7 +147,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "                self._evict(self._resident.popleft())\n            self._vm.flush_tlbs()\n",
+        "                self._evict(self._resident.popleft())\n"
+        "            self._vm.flush_tlbs()\n",
         "                self._evict(self._resident.popleft())\n",
         "the guest goes on with pages that were taken away",
     ),
@@ -375,6 +376,7 @@ MUTATIONS = [
         "sdei.contexts[-1].event",
         "sdei.contexts[0].event",
         "the handler that was interrupted tells of the page",
+        survives="no fault is told while a handler runs, so no other is below its event's",
     ),
     Mutation(
         VCPU,

@@ -35,6 +35,7 @@ from tests.mutants import (  # noqa: E402
     of_paging,
     of_sdei,
     of_trace,
+    of_views,
 )
 from tests.mutants.mutation import Mutation  # noqa: E402
 
@@ -48,13 +49,14 @@ MUTATIONS: list[Mutation] = [
     *of_paging.MUTATIONS,
     *of_debugger.MUTATIONS,
     *of_migration.MUTATIONS,
+    *of_views.MUTATIONS,
 ]
 
 # The tests of a room are those of the same name, and for some rooms others too.
 MORE_TESTS = {
     "abi": ["sdei"],
     "apf": ["machine/test_apf.py"],
-    "cpu": ["machine/test_interrupts.py", "machine/test_vcpus.py", "guests/test_kernel.py"],
+    "cpu": ["machine/test_interrupts.py", "machine/test_vcpus.py", "machine/test_probes.py"],
     "machine": ["guests/test_kernel.py"],
 }
 # Which of them come first: those with the file's name in theirs, or with one of these words.

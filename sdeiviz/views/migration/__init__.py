@@ -9,15 +9,25 @@ each other on one axis of time: `Runs` names them.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from sdeiviz.migration.record import MigrationRecord
+from sdeiviz.views import words
 
 Run = tuple[str, MigrationRecord]
 """What a migration is called, "" where it is the only one, and what happened in it."""
 Runs = Sequence[Run]
+
+_LONGEST: Final = 40
 
 
 def over(record: MigrationRecord) -> int:
     """Return when a migration had ended, or until when it is known."""
     end = record.phases["end"]
     return record.end if end is None else end
+
+
+def named(name: str, record: MigrationRecord) -> str:
+    """Return what a run is called, and whose time its times are where that is not the guest's."""
+    clock = "" if record.clock == "virtual" else f"({record.clock} time)"
+    return f"{words.printable(name, _LONGEST)} {clock}".strip()

@@ -5,7 +5,7 @@ from typing import Final
 from sdeiviz.migration.metrics import BUCKETS
 from sdeiviz.migration.record import MigrationRecord
 from sdeiviz.views import drawing, markup, tables, words
-from sdeiviz.views.migration import Run, Runs
+from sdeiviz.views.migration import Run, Runs, named
 
 TITLE: Final = "Latency of faults"
 WHO: Final = {
@@ -41,7 +41,7 @@ def bucket(number: int) -> str:
 
 
 def _numbers(name: str, record: MigrationRecord) -> str:
-    whole = record.report["faults"]["latency"]
+    name, whole = named(name, record), record.report["faults"]["latency"]
     said = f"{words.count(whole['count'], 'fault')}"
     if whole["count"]:
         parts = [f"{key} {words.duration(whole[key])}" for key in ("mean", "p50", "p99", "longest")]
@@ -62,7 +62,7 @@ def rows(runs: Runs) -> list[tuple[str, ...]]:
 def _columns(runs: Runs) -> tuple[str, ...]:
     return (
         "latency",
-        *(f"{name} {who}".strip() for name, _ in runs for who in ("vCPU", "worker")),
+        *(f"{named(*run)} {who}".strip() for run in runs for who in ("vCPU", "worker")),
     )
 
 

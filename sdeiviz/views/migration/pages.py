@@ -9,7 +9,7 @@ from typing import Final
 
 from sdeiviz.migration.record import MigrationRecord, Stage
 from sdeiviz.views import drawing, markup, words
-from sdeiviz.views.migration import over
+from sdeiviz.views.migration import named, over
 
 TITLE: Final = "Pages over time"
 STAGES: Final = {
@@ -110,8 +110,8 @@ def text(record: MigrationRecord) -> str:
     took = end - start
     each = pages_of_a_row(record, BANDS)
     lines = [
-        f"{words.count(record.pages, 'page')}, {words.duration(took)}; a letter is"
-        f" {words.duration(took // STRIP)} of {words.count(each, 'page')}, and shows"
+        f"{words.count(record.pages, 'page')}, {words.duration(took)} of {record.clock} time;"
+        f" a letter is {words.duration(took // STRIP)} of {words.count(each, 'page')}, and shows"
         " what most of them were",
         "  ".join(f"{letter} {name}" for name, _, letter in STAGES.values()),
     ]
@@ -150,7 +150,7 @@ def svg(record: MigrationRecord) -> str:
     each = pages_of_a_row(record)
     shown = [[_most(held) for held in row] for row in cells(record)]
     top, high, wide = 42, len(shown) * _ROW, _PLOT // COLUMNS
-    heading = f"{words.count(record.pages, 'page')}, {_asked(record)}"
+    heading = f"{words.count(record.pages, 'page')}, {_asked(record)} {named('', record)}".rstrip()
     parts = [drawing.text(_LEFT, 14, heading, "strong")]
     used = set()
     for stage, (_, filling, _) in STAGES.items():

@@ -57,7 +57,7 @@ def rows(runs: Runs) -> list[tuple[str, ...]]:
 
 
 def _columns(runs: Runs) -> tuple[str, ...]:
-    return ("", *(name or "this run" for name, _ in runs))
+    return ("", *(words.printable(name) or "this run" for name, _ in runs))
 
 
 def text(*runs: Run) -> str:

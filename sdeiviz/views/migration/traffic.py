@@ -10,7 +10,7 @@ from typing import Final
 from sdeiviz.migration.link import MAIN, RETURN, URGENT
 from sdeiviz.migration.record import CHANNELS, MigrationRecord
 from sdeiviz.views import drawing, markup
-from sdeiviz.views.migration import Run, Runs, over
+from sdeiviz.views.migration import Run, Runs, named, over
 
 TITLE: Final = "Traffic"
 NONE: Final = "Nothing has been sent."
@@ -89,7 +89,7 @@ def text(*runs: Run) -> str:
     length = _longest(runs)
     lines = []
     for name, record in runs:
-        lines += [name] * bool(name)
+        lines += [title] if (title := named(name, record)) else []
         scale = _scale(record, length, STRIP)
         for channel in CHANNELS:
             if channel == URGENT and not sum(record.moved[URGENT]):
@@ -131,8 +131,8 @@ def svg(*runs: Run) -> str:
     length, parts, y = _longest(runs), [], 4.0
     used: set[int] = set()
     for name, record in runs:
-        if name:
-            parts.append(drawing.text(4, y + 14, name, "strong"))
+        if title := named(name, record):
+            parts.append(drawing.text(4, y + 14, title, "strong"))
             y += 20
         scale = _scale(record, length, MOST)
         y = _panel(parts, record, _FORWARD, length, scale, y, _HIGH)
@@ -141,7 +141,7 @@ def svg(*runs: Run) -> str:
         y = _panel(parts, record, _BACK, length, top, y, _LOW) + 8
         used |= {channel for channel in CHANNELS if sum(record.moved[channel])}
     parts.append(drawing.axis(length, _LEFT, _PLOT, y - 8))
-    items = [(filling, words_) for channel, (words_, filling) in _SAYS.items() if channel in used]
+    items = [(filling, says) for channel, (says, filling) in _SAYS.items() if channel in used]
     legend, y = drawing.legend(items, _LEFT, y + 34, _PLOT + _RIGHT)
     parts.append(legend)
     totals = "; ".join(

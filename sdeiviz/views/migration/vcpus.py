@@ -4,7 +4,7 @@ from typing import Final
 
 from sdeiviz.migration.record import MigrationRecord, Moment
 from sdeiviz.views import markup, timeline
-from sdeiviz.views.migration import Run, over
+from sdeiviz.views.migration import Run, named, over
 from sdeiviz.views.threads import Doing, History, Mark, Row
 
 TITLE: Final = "vCPUs"
@@ -55,7 +55,7 @@ def _spans(record: MigrationRecord, vcpu: int, end: int) -> tuple[tuple[Doing, i
 
 def text(*runs: Run) -> str:
     """Return percentages of every vCPU, and a strip of letters; a letter is as long in all runs."""
-    found = [(name, history(record)) for name, record in runs]
+    found = [(named(name, record), history(record)) for name, record in runs]
     longest = max(1, *(run.end - run.start for _, run in found))
     return "\n\n".join(
         (f"{name}\n" if name else "") + timeline.text_of(run, longest) for name, run in found
@@ -69,5 +69,5 @@ def html(*runs: Run) -> str:
 
 def svg(*runs: Run) -> str:
     """Return the drawing, with marks for faults and for what the guest was told."""
-    found = [(name, history(record)) for name, record in runs]
+    found = [(named(name, record), history(record)) for name, record in runs]
     return timeline.drawn(found, title=TITLE, whole="migrated in")

@@ -249,18 +249,12 @@ def _x(lane: int) -> float:
 
 def _bars(shown: list[Line], places: list[float]) -> list[tuple[float, float]]:
     """Return from where to where something shown is on the way."""
-    ends = {
-        id(line.passage): y
-        for line, y in zip(shown, places, strict=True)
-        if line.passage and line.start == WIRE
-    }
+    last = {id(line.passage): y for line, y in zip(shown, places, strict=True)}
     bars: list[tuple[float, float]] = []
     for line, y in zip(shown, places, strict=True):
-        if line.passage is None or line.end != WIRE:
+        if line.passage is None or line.end != WIRE or last[id(line.passage)] == y:
             continue
-        end = ends.get(id(line.passage))
-        if end is None or end <= y:
-            continue
+        end = last[id(line.passage)]
         if bars and y <= bars[-1][1]:
             bars[-1] = bars[-1][0], max(end, bars[-1][1])
         else:
