@@ -57,7 +57,7 @@ _MARKS: Final = {
 
 STRIP: Final = 64
 """Letters of a strip of text."""
-_LEFT, _PLOT, _RIGHT = 96, 720, 112  # pixels
+_LEFT, _PLOT, _RIGHT = 108, 720, 112  # pixels
 _ROW, _PE_ROW, _GAP = 20, 10, 6
 _BIN = 0.5
 

@@ -325,8 +325,8 @@ def test_paging_has_its_words() -> None:
         ("probe", "thread 4 to 5", ""),
         ("probe", "thread 4 sleeps: token 0x3000", ""),
         ("probe", "thread 4 wakes: token 0x3000", ""),
-        ("probe", "thread 4 waits, but for no page", ""),
-        ("probe", "thread 4 need not wait any longer", ""),
+        ("probe", "thread 4 waits", ""),
+        ("probe", "thread 4 may go on", ""),
         ("probe", "measuring begins", ""),
         ("probe", "measuring ends", ""),
     ]
