@@ -738,7 +738,7 @@ class Core:
             state = self._state
             counted = state[clk.INDEX]
             here = counted - ((state[clk.LAST_START] + state[clk.LAST_SIZE] - address) >> 2)
-            # Where a breakpoint ends the run here, the guest comes again. Its hook may be the later.
+            # Where a breakpoint ends the run the guest comes again; its hook may be the later one.
             if self._end or (address in self._breakpoints and here != self.standing_at):
                 return
             if self.copies_registers:
