@@ -301,7 +301,10 @@ print(heading + rest)
 #   that makes an event deliverable must make the hypervisor look.
 #
 # As to the question of the first notebook: you have seen the rules that a way into the guest
-# needs, and two ways to get them wrong. What it is worth depends on what is sent through it.
+# needs, and two ways to get them wrong. What it is worth depends on what is sent through it: that
+# is the subject of the next notebook.
 #
 # Try it: in `lossy`, go back to the moment right after EVENT_COMPLETE, where the event is enabled
 # and still pending. Raise it there once more. Is that one delivery or two?
+#
+# Next: [03: asynchronous page fault](03_async_page_fault.ipynb).

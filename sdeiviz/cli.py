@@ -1,7 +1,8 @@
-"""The command line: run a guest, read a trace, list profiles, selfcheck, open the notebooks."""
+"""The command line: run or move a guest, read a trace, list profiles, check, open the notebooks."""
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import sys
@@ -9,12 +10,15 @@ import textwrap
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from sdeiviz import __version__
 from sdeiviz.errors import Error
 from sdeiviz.trace import Reader, Record, Trace, TraceSink, load
 from sdeiviz.trace.jsonl import encode, header_line
+
+if TYPE_CHECKING:
+    from sdeiviz.machine import VirtualMachine
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
@@ -69,72 +73,15 @@ def _parser() -> argparse.ArgumentParser:
         description=_RUN,
         formatter_class=_Raw,
     )
-    run.add_argument(
-        "image",
-        metavar="IMAGE|NAME",
-        help="an ELF file, a flat image, or a bundled guest such as delivery",
-    )
-    run.add_argument(
-        "--load", type=_number, metavar="ADDR", help="load a flat image at this address"
-    )
-    run.add_argument(
-        "--entry", type=_number, metavar="ADDR", help="start here instead of at the image's entry"
-    )
-    run.add_argument(
-        "--memory",
-        type=_size,
-        metavar="SIZE",
-        default=128 << 20,
-        help="RAM, such as 64M (default 128M)",
-    )
-    run.add_argument(
-        "--vcpus", type=_number, metavar="N", default=1, help="number of vCPUs (default 1)"
-    )
-    run.add_argument(
-        "--quantum", type=_number, metavar="N", default=20_000, help="instructions of a vCPU's turn"
-    )
-    run.add_argument("--gic", type=int, choices=(2, 3), default=2, help="version of the GIC")
-    run.add_argument(
-        "--dtb",
-        type=_number,
-        metavar="ADDR",
-        help="where the device tree goes (default: the start of RAM); x0 points at it",
-    )
-    run.add_argument(
-        "--append", metavar="TEXT", help="command line for a kernel, in the device tree"
-    )
-    run.add_argument(
-        "--profile", metavar="NAME", default="kvm-v7", help="SDEI profile (default kvm-v7)"
-    )
-    run.add_argument(
-        "--set",
-        metavar="KNOB=VALUE",
-        action="append",
-        default=[],
-        help="change one knob of the profile",
-    )
-    run.add_argument(
-        "--apf",
-        metavar="MODE",
-        help="let the host take RAM behind the image away, and treat a missing page like this:"
-        " arm64-v4, arm64-v4-literal, irq-only, x86-rules, halt or sync",
-    )
-    run.add_argument(
-        "--latency",
-        type=_duration,
-        metavar="TIME",
-        default=50_000,
-        help="how long a missing page takes, such as 50us (virtual time; with --apf)",
-    )
-    run.add_argument(
-        "--resident", type=_number, metavar="PAGES", help="pages that may be there (with --apf)"
-    )
+    _add_machine(run)
     run.add_argument("--instructions", type=_number, metavar="N", help="stop after N instructions")
     run.add_argument(
         "--until", metavar="REGEX", type=_regex, help="stop when a line of the console matches"
     )
     run.add_argument("--trace", metavar="FILE", help="write every event as JSON Lines")
     run.set_defaults(function=_run)
+
+    _add_migrate(commands)
 
     trace = commands.add_parser("trace", help="show a trace file as text")
     trace.add_argument("file", metavar="FILE")
@@ -159,6 +106,148 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add what says which machine a guest runs on."""
+    parser.add_argument(
+        "image",
+        metavar="IMAGE|NAME",
+        help="an ELF file, a flat image, or a bundled guest such as delivery",
+    )
+    parser.add_argument(
+        "--load", type=_number, metavar="ADDR", help="load a flat image at this address"
+    )
+    parser.add_argument(
+        "--entry", type=_number, metavar="ADDR", help="start here instead of at the image's entry"
+    )
+    parser.add_argument(
+        "--memory",
+        type=_size,
+        metavar="SIZE",
+        default=128 << 20,
+        help="RAM, such as 64M (default 128M)",
+    )
+    parser.add_argument(
+        "--vcpus", type=_number, metavar="N", default=1, help="number of vCPUs (default 1)"
+    )
+    parser.add_argument(
+        "--quantum", type=_number, metavar="N", default=20_000, help="instructions of a vCPU's turn"
+    )
+    parser.add_argument("--gic", type=int, choices=(2, 3), default=2, help="version of the GIC")
+    parser.add_argument(
+        "--dtb",
+        type=_number,
+        metavar="ADDR",
+        help="where the device tree goes (default: the start of RAM); x0 points at it",
+    )
+    parser.add_argument(
+        "--append", metavar="TEXT", help="command line for a kernel, in the device tree"
+    )
+    parser.add_argument(
+        "--profile", metavar="NAME", default="kvm-v7", help="SDEI profile (default kvm-v7)"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KNOB=VALUE",
+        action="append",
+        default=[],
+        help="change one knob of the profile",
+    )
+    parser.add_argument(
+        "--apf",
+        metavar="MODE",
+        help="let the host take RAM behind the image away, and treat a missing page like this:"
+        " arm64-v4, arm64-v4-literal, irq-only, x86-rules, halt or sync",
+    )
+    parser.add_argument(
+        "--latency",
+        type=_duration,
+        metavar="TIME",
+        default=50_000,
+        help="how long a missing page takes, such as 50us (virtual time; with --apf)",
+    )
+    parser.add_argument(
+        "--resident", type=_number, metavar="PAGES", help="pages that may be there (with --apf)"
+    )
+
+
+def _add_migrate(commands: Any) -> None:
+    migrate = commands.add_parser(
+        "migrate",
+        help="move a running guest to another process",
+        description=_MIGRATE,
+        formatter_class=_Raw,
+    )
+    sides = migrate.add_subparsers(dest="side", required=True, metavar="SIDE")
+    serve = sides.add_parser("serve", help="let a guest come, and run it to its end")
+    _add_machine(serve)
+    serve.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        default="127.0.0.1:0",
+        help="where to listen (default: this computer, any free port)",
+    )
+    serve.add_argument(
+        "--userfault",
+        choices=("emulated", "linux"),
+        default="emulated",
+        help="linux: let the system keep absent pages back",
+    )
+    serve.add_argument(
+        "--patience",
+        metavar="TIME",
+        type=_duration,
+        default=60_000_000_000,
+        help="how long a source that was lost may stay away (default 60s)",
+    )
+    serve.set_defaults(function=_migrate_serve)
+    to = sides.add_parser("to", help="run a guest, and hand it over while it runs")
+    to.add_argument("address", metavar="HOST:PORT", help="where the other side listens")
+    _add_machine(to)
+    to.add_argument(
+        "--after",
+        metavar="TIME",
+        type=_duration,
+        default=0,
+        help="let the guest run for so long first, such as 5ms (virtual time)",
+    )
+    to.add_argument(
+        "--passes",
+        metavar="N",
+        type=_number,
+        default=1,
+        help="passes over RAM before the guest is handed over (default 1)",
+    )
+    to.add_argument(
+        "--bandwidth",
+        metavar="SIZE",
+        type=_size,
+        help="bytes a second, such as 100M, but for pages that are asked for",
+    )
+    to.add_argument(
+        "--one-channel", action="store_true", help="no second connection for what is asked for"
+    )
+    to.add_argument(
+        "--tries",
+        metavar="N",
+        type=_number,
+        default=10,
+        help="how often to try to reach a destination that was lost (default 10)",
+    )
+    to.set_defaults(function=_migrate_to)
+    for parser in (serve, to):
+        parser.add_argument(
+            "--secret-file", metavar="FILE", help="a file that both sides have the same of"
+        )
+        parser.add_argument(
+            "--timeout",
+            metavar="TIME",
+            type=_duration,
+            default=10_000_000_000,
+            help="silence after which a connection counts as lost (default 10s)",
+        )
+        parser.add_argument("--json", action="store_true", help="the report as one line of JSON")
+
+
 _Raw = argparse.RawDescriptionHelpFormatter
 _RUN: Final = """\
 Run a guest until it powers off. Messages go to stderr.
@@ -168,6 +257,14 @@ exit code   0  powered off, or --until matched
             3  stopped otherwise, or powered off without the match
             4  --instructions used up
           130  Ctrl-C; the trace file is complete"""
+
+
+_MIGRATE: Final = """\
+Move a running guest from one process to another. Both are given the same machine options; where
+there is no --apf, a missing page lets the vCPU wait. The console goes to stdout on the side where
+the guest is; progress and, at the end, what it was like go to stderr.
+
+exit code   as `run` has it for the side where the guest ends; 0 for the side that it has left"""
 
 
 def _number(text: str) -> int:
@@ -229,28 +326,18 @@ def _sink(path: str | None, header: dict[str, Any]) -> Iterator[TraceSink]:
         yield _Writer(file)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from sdeiviz.machine import Paging, StopReason, VirtualMachine
+def _machine(options: argparse.Namespace, default_apf: str | None = None) -> "VirtualMachine":
+    """Return the machine that the options describe."""
+    from sdeiviz.machine import Paging, VirtualMachine
     from sdeiviz.machine.latency import Constant
     from sdeiviz.sdei import profile
 
     rules = profile(options.profile)
     for assignment in options.set:
         rules = rules.set(assignment)
-    header = {
-        "image": options.image,
-        "profile": rules.name,
-        "set": options.set,
-        "memory": options.memory,
-        "vcpus": options.vcpus,
-        "quantum": options.quantum,
-        "gic": options.gic,
-    }
-    paging = None
-    if options.apf:
-        paging = Paging(options.apf, Constant(options.latency), resident=options.resident)
-        header |= {name: getattr(options, name) for name in ("apf", "latency", "resident")}
-    vm = VirtualMachine(
+    apf = options.apf or default_apf
+    paging = Paging(apf, Constant(options.latency), resident=options.resident) if apf else None
+    return VirtualMachine(
         options.image,
         profile=rules,
         memory=options.memory,
@@ -264,28 +351,166 @@ def _run(options: argparse.Namespace) -> int:
         paging=paging,
         trace=deque(maxlen=0),
     )
+
+
+def _run(options: argparse.Namespace) -> int:
+    vm = _machine(options)
+    header = {
+        "image": options.image,
+        "profile": vm.profile.name,
+        "set": options.set,
+        "memory": options.memory,
+        "vcpus": options.vcpus,
+        "quantum": options.quantum,
+        "gic": options.gic,
+    }
+    if options.apf:
+        header |= {name: getattr(options, name) for name in ("apf", "latency", "resident")}
     header["sha256"] = vm.image.sha256
     vm.until = options.until
-    vm.on_output = _Stdout()
+    with _sink(options.trace, header) as vm.trace:
+        return _run_to_the_end(vm, options.instructions)
+
+
+def _run_to_the_end(vm: "VirtualMachine", instructions: int | None = None) -> int:
+    """Run a guest with its console on stdout; returns the exit code."""
+    from sdeiviz.machine import StopReason
+
+    vm.on_output = console = vm.on_output if isinstance(vm.on_output, _Stdout) else _Stdout()
     try:
-        with _sink(options.trace, header) as vm.trace:
-            stop = vm.run(options.instructions)
+        stop = vm.run(instructions)
     except KeyboardInterrupt:
-        vm.on_output.flush()
+        console.flush()
         print(f"sdeiviz: interrupted after {vm.index} instructions", file=sys.stderr)
         return EXIT_INTERRUPTED
-    vm.on_output.flush()
-    if stop.reason is StopReason.MATCH or (
-        stop.reason is StopReason.POWER_OFF and not options.until
-    ):
+    console.flush()
+    if stop.reason is StopReason.MATCH or (stop.reason is StopReason.POWER_OFF and not vm.until):
         return EXIT_OK
     if stop.reason is StopReason.POWER_OFF:
-        print(
-            f"sdeiviz: powered off, and nothing matched {options.until.pattern!r}", file=sys.stderr
-        )
+        assert vm.until
+        print(f"sdeiviz: powered off, and nothing matched {vm.until.pattern!r}", file=sys.stderr)
     else:
         print(f"sdeiviz: {stop.reason.value} at index {stop.index}: {stop.detail}", file=sys.stderr)
     return EXIT_BUDGET if stop.reason is StopReason.BUDGET else EXIT_STOPPED
+
+
+# -- migration
+
+
+def _migrate_serve(options: argparse.Namespace) -> int:
+    from sdeiviz.migration.live import parse_address, serve
+
+    host, port = parse_address(options.listen)
+    vm = _machine(options, "sync")
+    vm.on_output = _Stdout()
+    with serve(
+        vm,
+        host,
+        port,
+        secret=_secret(options.secret_file),
+        timeout=options.timeout / 1e9,
+        patience=options.patience / 1e9,
+        userfault=options.userfault,
+        progress=_Bar(),
+    ) as serving:
+        print(f"sdeiviz: listening on {serving.address}", file=sys.stderr, flush=True)
+        try:
+            result = serving.wait()
+        finally:
+            vm.on_output.flush()
+            for refused in serving.refused:
+                print(f"sdeiviz: not let in: {refused}", file=sys.stderr)
+    _print_report(result, options.json)
+    return _run_to_the_end(vm)
+
+
+def _migrate_to(options: argparse.Namespace) -> int:
+    from sdeiviz.machine import StopReason
+    from sdeiviz.migration.live import MigrationError, migrate
+
+    secret = _secret(options.secret_file)
+    vm = _machine(options, "sync")
+    vm.on_output = console = _Stdout()
+    if options.after:
+        stop = vm.run_until(options.after)
+        if stop.reason is not StopReason.BUDGET:
+            console.flush()
+            raise Error(f"the guest stopped before it was to be moved: {stop.detail}")
+    try:
+        result = migrate(
+            vm,
+            options.address,
+            secret=secret,
+            passes=options.passes,
+            bandwidth=options.bandwidth,
+            urgent=not options.one_channel,
+            tries=options.tries,
+            timeout=options.timeout / 1e9,
+            progress=_Bar(),
+        )
+    except MigrationError as error:
+        console.flush()
+        if not error.may_run_on:
+            raise
+        print(f"sdeiviz: {error}; the guest runs on here", file=sys.stderr)
+        return _run_to_the_end(vm)
+    console.flush()
+    _print_report(result, options.json)
+    return EXIT_OK
+
+
+def _secret(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes().strip()
+    except OSError as error:
+        raise Error(f"{path}: cannot read the secret ({error.strerror})") from None
+
+
+class _Bar:
+    """Shows on a terminal how far a migration is."""
+
+    WIDTH: Final = 40
+
+    def __init__(self) -> None:
+        self._shows = bool(sys.stderr and sys.stderr.isatty())
+
+    def __call__(self, progress: dict[str, Any]) -> None:
+        if self._shows:
+            part = progress["done"] / progress["pages"]
+            bar = "#" * round(part * self.WIDTH)
+            end = "\n" if progress["state"] in ("completed", "end") else ""
+            print(
+                f"\r{progress['state']:<10} [{bar:<{self.WIDTH}}] {part:4.0%}"
+                f" {progress['bytes'] / 1e6:.0f} MB ",
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def _print_report(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result), file=sys.stderr, flush=True)
+        return
+    times, faults, latency = result["times"], result["faults"], result["faults"]["latency"]
+    rows = [("total", times["total"]), ("before the switch", times["precopy"])]
+    rows += [("downtime", times["downtime"]), ("after the switch", times["postcopy"])]
+    if result["side"] == "destination":
+        rows += [("blocked", faults["blocktime"]), ("median latency", latency["p50"])]
+        rows += [("99th percentile", latency["p99"]), ("longest latency", latency["longest"])]
+    print(f"sdeiviz: migrated, as seen from the {result['side']} (wall time)", file=sys.stderr)
+    for name, value in rows:
+        if value is not None:
+            print(f"  {name:<18} {value / 1e6:>12.3f} ms", file=sys.stderr)
+    for bit, count in enumerate(latency["histogram"]):
+        if count:
+            print(f"  from {1 << bit:>7} us  {count:>12} pages asked for", file=sys.stderr)
+    for name, count in (result["source"] or result["destination"]).items():
+        print(f"  {name:<18} {count:>12}", file=sys.stderr)
+    print(f"  {'bytes':<18} {sum(result['bytes']):>12}", file=sys.stderr)
+    print(f"  {'connections lost':<18} {result['losses']:>12}", file=sys.stderr, flush=True)
 
 
 class _Stdout:

@@ -1,5 +1,16 @@
-"""What the course needs beside the debugger: predictions that answer back."""
+"""What the course needs beside the debugger: predictions that answer back, pictures, a guest."""
 
+from sdeiviz.classroom.figure import Figure, drawing, table
 from sdeiviz.classroom.prediction import Choice, Clue, Prediction, Question
+from sdeiviz.classroom.swapping import swapping
 
-__all__ = ["Choice", "Clue", "Prediction", "Question"]
+__all__ = [
+    "Choice",
+    "Clue",
+    "Figure",
+    "Prediction",
+    "Question",
+    "drawing",
+    "swapping",
+    "table",
+]

@@ -1,22 +1,31 @@
 """The questions of the notebooks, each with the experiment that settles it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from sdeiviz.abi.sdei import Call
 from sdeiviz.classroom.prediction import Choice, Clue, Debugger, Question
+from sdeiviz.classroom.swapping import swapping
 from sdeiviz.debugger import Snapshot
 from sdeiviz.errors import Error
+from sdeiviz.experiment import load
 from sdeiviz.sdei import profile
 from sdeiviz.sdei.table import Action, State
 from sdeiviz.trace import (
     Console,
+    EventCancelled,
     EventCompleted,
     EventDelivered,
     EventRaised,
+    FetchDone,
     HandlerStateChanged,
     HostInputResult,
     HypercallResult,
+    PageArrived,
+    ProbeHit,
+    VcpuBlocked,
+    VcpuUnblocked,
 )
 
 NO_SECOND_LOOK: Final = profile("kvm-v7").set("request_after_complete=off")
@@ -299,6 +308,115 @@ LOST: Final = Question(
 )
 """02: an event that gets lost (defect D2)."""
 
+STALLED: Final = Question(
+    "M is about to touch a page that the host must fetch first, which takes 250 µs. C could run "
+    "meanwhile. What happens in this guest until the page is there?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "Its kernel takes a page fault, puts M to sleep and runs C.",
+            "Look at ESR_EL1, which any exception to EL1 would have written, here and one step "
+            "before. The fault was one of stage 2, and those go to the hypervisor.",
+            Clue(VcpuBlocked),
+            "every page fault is the guest's own",
+        ),
+        Choice(
+            "Nothing at all: the vCPU is frozen, and so is its clock.",
+            "Compare the time here with the time one step before.",
+            Clue(VcpuUnblocked),
+            "a vCPU that waits loses no time",
+        ),
+        Choice(
+            "Nothing until the timer's next tick. That interrupt lets C run.",
+            "The vCPU's thread sleeps in the host. Look at the log between the fault and the page: "
+            "no interrupt was taken.",
+            Clue(FetchDone),
+            "an interrupt reaches a vCPU that waits",
+        ),
+        Choice(
+            "No instruction runs. The clock goes on, and M had the CPU all the time.",
+            "One instruction, 250 µs. The guest's scheduler knows only who had the CPU: it bills "
+            "them to M.",
+            Clue(VcpuUnblocked),
+        ),
+    ),
+    options=swapping("sync"),
+)
+"""03: a vCPU that waits for a page."""
+
+RESCHEDULED: Final = Question(
+    "The same page, but this host tells the guest: event 1 has interrupted M at the instruction "
+    "that needs the page. When does the guest switch from M to C?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "In the handler, which calls the scheduler.",
+            "Here the handler has ended, and nobody has been switched to yet. An event may "
+            "interrupt a kernel anywhere, in its scheduler too.",
+            _COMPLETED,
+            "a handler of an event may switch threads",
+        ),
+        Choice(
+            "After the handler, once M has tried its instruction again and failed again.",
+            "Here the handler has ended. Look at PC: is it at M's instruction, or in the vectors?",
+            _COMPLETED,
+            "what is interrupted goes on at once",
+        ),
+        Choice(
+            "After the handler and before M's instruction, in an interrupt.",
+            "The handler sent an interrupt to its own CPU. It was taken when that had ended; "
+            "on its way back to EL0 the kernel found that M has to wait.",
+            Clue(ProbeHit, {"name": "sleep"}),
+        ),
+        Choice(
+            "At the next tick of the timer, when M's slice is over.",
+            "Compare the time here with that of the fault. A tick comes once in a millisecond.",
+            Clue(ProbeHit, {"name": "sleep"}),
+            "only the timer makes a kernel switch",
+        ),
+    ),
+    options=swapping("arm64-v4"),
+)
+"""03: where the guest switches threads."""
+
+FIRST: Final = Question(
+    "Now a page takes no time at all: it is there while the host still prepares to tell the guest "
+    "that it is missing. What is the guest told of this page?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "That it is missing, and right after that that it is ready.",
+            "The event was pending, and then it was not, without having been delivered.",
+            Clue(EventCancelled),
+            "what is raised will be delivered",
+        ),
+        Choice(
+            "That it is ready. The news that it is missing is out of date.",
+            "Here the page has arrived. Look for an interrupt in the log: there is none, because "
+            "nobody sleeps.",
+            Clue(PageArrived),
+            "every page that arrives is announced",
+        ),
+        Choice(
+            "That it is ready, and then that it is missing, for the two can overtake each other.",
+            "Nothing overtook. The fault before this moment was the only thing on its way, and it "
+            "was taken back.",
+            Clue(EventCancelled),
+            "the two notifications do not know of each other",
+        ),
+        Choice(
+            "Nothing. M goes on as if the page had been there.",
+            "The host takes its event back, and clears the mailbox.",
+            Clue(EventCancelled),
+        ),
+    ),
+    options=swapping("arm64-v4", latency=0, costs=replace(load().costs, worker=0, place=0)),
+)
+"""03: a page that is faster than the news of its absence."""
+
 QUESTIONS: Final = {
     "second-call": SECOND_CALL,
     "masked": MASKED,
@@ -306,5 +424,8 @@ QUESTIONS: Final = {
     "signalled": SIGNALLED,
     "zeroed": ZEROED,
     "lost": LOST,
+    "stalled": STALLED,
+    "rescheduled": RESCHEDULED,
+    "first": FIRST,
 }
 """All of them by name, in the order of the course."""

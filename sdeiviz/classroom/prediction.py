@@ -7,7 +7,7 @@ recording, made by the same experiment that the reader can make.
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Final, Protocol
@@ -115,6 +115,8 @@ class Question:
         Brings a recording, from its first instruction on, past every moment that matters.
     choices
         Two to eight, of which one is right.
+    options
+        What else its machine is made of (see `sdeiviz.Session`).
     """
 
     text: str
@@ -122,6 +124,7 @@ class Question:
     experiment: Callable[[Debugger], None]
     choices: tuple[Choice, ...]
     profile: str | Profile = "kvm-v7"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         right = sum(not choice.misconception for choice in self.choices)
@@ -139,9 +142,13 @@ class Question:
 
     def record(self) -> Session:
         """Make the experiment on a machine of its own."""
-        session = Session(self.image, self.profile)
+        session = self.session()
         self.experiment(session)
         return session
+
+    def session(self) -> Session:
+        """Return such a machine, at its start."""
+        return Session(self.image, self.profile, **self.options)
 
 
 class Prediction:

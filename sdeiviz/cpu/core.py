@@ -92,6 +92,14 @@ class ExitHandler(Protocol):
         It takes the shortest way there is, and hands every error to `Core.fail`.
         """
 
+    def device_exit(self, core: "Core") -> Callable[[], bool]:
+        """Return the function to call first for a data abort at EL2, or `never`.
+
+        It answers the access of a device in the shortest way there is and returns True, or does
+        nothing and returns False; then the abort goes to `stage2_abort`. Errors it hands to
+        `Core.fail`. The clock is to be settled by `Core.settle`.
+        """
+
     def trap(self, syndrome: int) -> None:
         """WFI, SMC or a system register that belongs to the hypervisor."""
 
@@ -109,6 +117,11 @@ class ExitHandler(Protocol):
 
     def counter(self, register: regs.CP, write: int | None) -> int | None:
         """Read or write a timer or PMU register (op1 3, CRn 14); None leaves it to the core."""
+
+
+def never() -> bool:
+    """Answer nothing in a shorter way."""
+    return False
 
 
 class Core:
@@ -189,11 +202,10 @@ class Core:
         self._flags = window[at.flags : at.flags + 16]
         place = f"=QI{at.flags - at.pc - 12}x4I{at.daif - at.flags - 16}xI"
         self._where = partial(struct.Struct(place).unpack_from, window, at.pc)
-        self._syndrome, self._target_el = (
-            words(at.syndrome, kind="I"),
-            words(at.target_el, kind="I"),
-        )
-        self._fault_address, self._hpfar = words(at.fault_address), words(at.hpfar_el2)
+        self.syndrome_word = self._syndrome = words(at.syndrome, kind="I")
+        self._target_el = words(at.target_el, kind="I")
+        self.address_word = self._fault_address = words(at.fault_address)
+        self.hpfar_word = self._hpfar = words(at.hpfar_el2)
         self._system = {
             name: words(o, kind="I" if w == 4 else "Q") for name, (o, w) in at.system.items()
         }
@@ -218,6 +230,7 @@ class Core:
         self._until = _NEVER
         self._exact = (0, 0)
         self._hypercall = handler.hypercall_exit(self)
+        self._device = handler.device_exit(self)
         self.clock.attach(
             self._handle,
             self._hypercall,
@@ -386,7 +399,7 @@ class Core:
     def index(self, value: int) -> None:
         self._state[clk.INDEX] = value
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Take back what the clock counted of the last block beyond PC."""
         state = self._state
         size = state[clk.LAST_SIZE]
@@ -508,7 +521,7 @@ class Core:
         if state[clk.BLOCKED_SIZE]:
             state[clk.LAST_SIZE] = 0
         else:
-            self._settle()
+            self.settle()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -540,7 +553,10 @@ class Core:
             if number == _HVC and self._state[clk.PLAIN]:
                 self._hypercall()
                 return
-            if self.copies_registers:
+            if number == _DATA_ABORT and self._state[clk.PLAIN] and self._target_el[0] == 2:
+                if self._device():
+                    return
+            elif self.copies_registers:
                 self._pull()
             if self._until != _NEVER:
                 # One exit is enough for an exact run: from here the address to stop at could be
@@ -563,7 +579,7 @@ class Core:
                     # Only a block would have been refused; the fetch comes with the next run.
                     uclib.uc_emu_stop(self._handle)
                     return
-            self._settle()
+            self.settle()
             if number == _HVC:
                 self._hypercall()
             else:

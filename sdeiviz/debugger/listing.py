@@ -43,7 +43,7 @@ class Listing:
         if start < 0:
             start = pc
         addresses = range(start, pc + 4 * _AFTER, 4)
-        words = [(address, vcpu.core.read_word(address)) for address in addresses]
+        words = [(address, vcpu.read_word(address)) for address in addresses]
         return tuple(self._line(address, word) for address, word in words if word is not None)
 
     def program(self) -> tuple[Line, ...] | None:

@@ -8,7 +8,7 @@ where it came.
 """
 
 from bisect import bisect_right
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
@@ -18,7 +18,7 @@ from sdeiviz.machine import Stop, StopReason, VirtualMachine
 from sdeiviz.machine import state as vm_state
 from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 from sdeiviz.machine.state import VmState
-from sdeiviz.trace import Reader, Record, Trace, is_sdei
+from sdeiviz.trace import ProbeHit, Reader, Record, Trace, TraceEvent, TraceSink, is_sdei
 
 DEFAULT_LIMIT: Final = 256 << 20
 MAX_EVENTS: Final = 500_000
@@ -37,6 +37,8 @@ class Input:
     """An action of the host: a method of `VirtualMachine`, called at an index."""
 
     index: int
+    happened: int
+    """How many events of the trace had happened: at one index a page may fault, and arrive."""
     method: str
     arguments: tuple[Any, ...]
     options: dict[str, Any]
@@ -44,9 +46,10 @@ class Input:
 
 @dataclass(slots=True)
 class Keyframe:
-    """The machine at an index, after the first `inputs` inputs."""
+    """The machine at an index, after the first `happened` events and `inputs` inputs."""
 
     index: int
+    happened: int
     inputs: int
     state: VmState
     """Its pages are those written since the keyframe before."""
@@ -63,7 +66,8 @@ class Recording:
     Parameters
     ----------
     vm
-        A machine that has not run yet. From now on only the recording moves it.
+        From now on only the recording moves it. Its history begins here: at 0, or where it came
+        from another machine.
     limit
         Bytes of host memory for keyframes. Beyond it, keyframes are thinned out and moving takes
         longer.
@@ -78,12 +82,17 @@ class Recording:
         """The furthest index recorded."""
         self.cuts = 0
         """How often a change in the past has cut off what followed."""
+        self.observer: TraceSink | None = None
+        """Is told of everything as it happens, besides the trace; of nothing that is replayed."""
         self._applied = 0
         """How many inputs the machine has had."""
+        self._known = 0
+        self._again = Trace()
+        """Of the events that have happened, those that did so again after the first `_known`."""
         self._last_keyframe_time = perf_counter()
         vm.stage2.protect()
         vm.flush_tlbs()
-        self.keyframes = [Keyframe(vm.index, 0, vm.save())]
+        self.keyframes = [Keyframe(vm.index, 0, 0, vm.save())]
         self._base = 0
         """The keyframe that RAM and the log of written pages start from."""
 
@@ -93,9 +102,27 @@ class Recording:
         return self.vm.index
 
     @property
+    def start(self) -> int:
+        """Where its history begins."""
+        return self.keyframes[0].index
+
+    @property
+    def happened(self) -> int:
+        """How many events of the trace have happened where the machine is.
+
+        It may be fewer than those up to the index: an instruction whose page is missing begins, and
+        all that follows until it can complete happens at the same index.
+        """
+        return self._known + len(self._again)
+
+    def _know(self, happened: int) -> None:
+        self._known, self._again = happened, Trace()
+
+    @property
     def at_end(self) -> bool:
         """Whether going on makes new history."""
-        return self.index == self.end and self._applied == len(self.inputs)
+        known = self._applied == len(self.inputs) and self.happened == len(self.trace)
+        return self.index == self.end and known
 
     def events_until(self, index: int) -> int:
         """Return how many events of the trace happened up to an index."""
@@ -112,16 +139,21 @@ class Recording:
             stop = self._replay_slice(min(target, self.end))
             if stop is None and self.index >= target:
                 stop = self.vm.run_slice(target)  # there is nothing left to run: the budget is
+            elif stop is None and self.index == self.end:
+                self._catch_up(len(self.trace))
             return stop
         if len(self.trace) >= MAX_EVENTS:
             raise RecordingError(
                 f"the recording is full ({MAX_EVENTS} events); go back, or start again"
             )
-        self.vm.trace = _Watch(self.trace, self.vm) if until_sdei else self.trace
+        self.vm.trace = _Watch(self.trace, self.vm, is_sdei) if until_sdei else self.trace
+        if self.observer:
+            self.vm.trace = _Both(self.vm.trace, self.observer)
         try:
             stop = self.vm.run_slice(target)
         finally:
             self.end = self.index
+            self._know(len(self.trace))
         if perf_counter() - self._last_keyframe_time > _KEYFRAME_SECONDS:
             self._add_keyframe()
         return stop
@@ -137,14 +169,27 @@ class Recording:
 
     def _apply_due(self) -> None:
         """Repeat the inputs of this index, and begin to repeat what comes: all of it is known."""
-        self.vm.trace = deque(maxlen=0)
         while self._applied < len(self.inputs) and self.inputs[self._applied].index == self.index:
             action = self.inputs[self._applied]
+            self._catch_up(action.happened)
+            self.vm.trace = self._again
             getattr(self.vm, action.method)(*action.arguments, **action.options)
             self._applied += 1
+        self.vm.trace = self._again
+
+    def _catch_up(self, happened: int) -> None:
+        """Repeat what happened at this index until so many events have."""
+        index = self.index
+        while self.happened < happened:
+            self.vm.trace = _Watch(self._again, self.vm, _stands)
+            stop = self.vm.run_slice(index + 1)
+            if stop and stop.reason is StopReason.INTERRUPTED:
+                raise KeyboardInterrupt
+            if self.index != index:
+                raise RecordingError(f"replay left the recording at index {index}")
 
     def goto(self, index: int) -> None:
-        """Move to an index within the recording.
+        """Move to an index within the recording, after all that happened there.
 
         Raises
         ------
@@ -153,8 +198,10 @@ class Recording:
         KeyboardInterrupt
             `VirtualMachine.request_stop` was called; the machine is somewhere before the index.
         """
-        if not 0 <= index <= self.end:
-            raise RecordingError(f"no index {index} in this recording: it has 0 to {self.end}")
+        if not self.start <= index <= self.end:
+            raise RecordingError(
+                f"no index {index} in this recording: it has {self.start} to {self.end}"
+            )
         if index < self.index or self._nearest(index) > self._base:
             self._restore(self._nearest(index))
         self._apply_due()
@@ -166,6 +213,10 @@ class Recording:
                 raise RecordingError(
                     f"replay left the recording at index {self.index}: {stop.detail}"
                 )
+        happened = self.events_until(index)
+        while happened and not _stands(self.trace[happened - 1]):
+            happened -= 1
+        self._catch_up(happened)
 
     # -- inputs
 
@@ -175,20 +226,21 @@ class Recording:
         In the past this begins another history.
         """
         happened: list[Any] = []
-        self.vm.trace = happened
+        self.vm.trace = _Both(happened, self.observer) if self.observer else happened
         result = getattr(self.vm, method)(*arguments, **options)
         if not self.at_end:
             self._cut()
         self.trace.extend(happened)
-        self.inputs.append(Input(self.index, method, arguments, options))
+        self.inputs.append(Input(self.index, self.happened, method, arguments, options))
         self._applied += 1
+        self._know(len(self.trace))
         return result
 
     def _cut(self) -> None:
         """Forget what followed this moment."""
         self.cuts += 1
         self.end = self.index
-        self.trace.truncate(self.events_until(self.index))
+        self.trace.truncate(self.happened)
         del self.inputs[self._applied :]
         last = next(
             n for n in reversed(range(len(self.keyframes))) if self._precedes(self.keyframes[n])
@@ -196,7 +248,8 @@ class Recording:
         del self.keyframes[last + 1 :]
 
     def _precedes(self, keyframe: Keyframe) -> bool:
-        return keyframe.index <= self.index and keyframe.inputs <= self._applied
+        earlier = keyframe.happened <= self.happened and keyframe.inputs <= self._applied
+        return keyframe.index <= self.index and earlier
 
     # -- keyframes
 
@@ -207,7 +260,7 @@ class Recording:
         vm = self.vm
         state = vm_state.save(vm, vm.stage2.dirty)
         self._protect()
-        self.keyframes.append(Keyframe(self.index, self._applied, state))
+        self.keyframes.append(Keyframe(self.index, self.happened, self._applied, state))
         self._base = len(self.keyframes) - 1
         self._thin()
 
@@ -232,6 +285,7 @@ class Recording:
         self._protect()
         self._base = number
         self._applied = keyframe.inputs
+        self._know(keyframe.happened)
 
     def _content(self, page: int, number: int) -> bytes:
         """Return what a page held at a keyframe."""
@@ -259,14 +313,32 @@ class Recording:
             size = sum(frame.size for frame in frames)
 
 
-class _Watch:
-    """A trace that pauses the machine at the next moment of SDEI."""
+def _stands(event: TraceEvent) -> bool:
+    """Tell whether the machine can stand still right after an event: not after a probe."""
+    return not isinstance(event, ProbeHit)
 
-    def __init__(self, trace: Trace, vm: VirtualMachine) -> None:
-        self._trace, self._vm = trace, vm
+
+class _Both:
+    """A trace that goes to two places."""
+
+    def __init__(self, one: TraceSink, other: TraceSink) -> None:
+        self._one, self._other = one, other
+
+    def extend(self, record: Record, /) -> None:
+        self._one.extend(record)
+        self._other.extend(record)
+
+
+class _Watch:
+    """A trace that pauses the machine at the next event that is wanted."""
+
+    def __init__(
+        self, trace: Trace, vm: VirtualMachine, wanted: Callable[[TraceEvent], bool]
+    ) -> None:
+        self._trace, self._vm, self._wanted = trace, vm, wanted
         self._reader = Reader()
 
     def extend(self, record: Record, /) -> None:
         self._trace.extend(record)
-        if any(map(is_sdei, self._reader.read(record))):
-            self._vm.pause(StopReason.MOMENT, "a moment of SDEI")
+        if any(map(self._wanted, self._reader.read(record))):
+            self._vm.pause(StopReason.MOMENT, "an event of the trace")

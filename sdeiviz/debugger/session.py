@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import unpack
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sdeiviz.abi.apf import BLOCK_SHARED
 from sdeiviz.abi.sdei import RoutingMode
@@ -88,8 +88,22 @@ class Session:
         memory_limit: int = DEFAULT_LIMIT,
         **options: Any,
     ) -> None:
-        self._vm = VirtualMachine(image, profile=profile, **options)
-        self._recording = Recording(self._vm, memory_limit)
+        vm = VirtualMachine(image, profile=profile, **options)
+        self._open(Recording(vm, memory_limit))
+
+    @classmethod
+    def over(cls, recording: Recording) -> Self:
+        """Return a session over a recording that is there already, such as of a guest that came.
+
+        See `sdeiviz.migration.live.serve`.
+        """
+        session = cls.__new__(cls)
+        session._open(recording)
+        return session
+
+    def _open(self, recording: Recording) -> None:
+        self._vm = recording.vm
+        self._recording = recording
         self._listing = Listing(self._vm)
         self._breakpoints: set[int] = set()
         self._previous: tuple[Registers, ...] | None = None
@@ -206,7 +220,7 @@ class Session:
 
     def step_back(self, count: int = 1) -> None:
         """Go back by `count` instructions, to the start at most."""
-        self.goto(max(self.index - _count(count), 0))
+        self.goto(max(self.index - _count(count), self._recording.start))
 
     def goto(self, index: int) -> None:
         """Go to a recorded index.
@@ -222,7 +236,7 @@ class Session:
 
     def start(self) -> None:
         """Go to the first instruction."""
-        self.goto(0)
+        self.goto(self._recording.start)
 
     def next_sdei(self) -> Stop | None:
         """Go to just after the next instruction at which something of SDEI happened.
@@ -231,7 +245,7 @@ class Session:
         moment was reached.
         """
         with self._command():
-            for event in self.trace[self._recording.events_until(self.index) :]:
+            for event in self.trace[self._recording.happened :]:
                 if is_sdei(event):
                     self._recording.goto(event.index)
                     return None
@@ -243,7 +257,9 @@ class Session:
     def previous_sdei(self) -> None:
         """Go back to just after the SDEI moment before this one, or to the start."""
         past = self.trace[: self._recording.events_until(self.index - 1)]
-        self.goto(next((event.index for event in reversed(past) if is_sdei(event)), 0))
+        self.goto(
+            next((event.index for event in reversed(past) if is_sdei(event)), self._recording.start)
+        )
 
     def run(self, instructions: int | None = None) -> Stop:
         """Go on to a breakpoint, the machine's end, `request_stop`, or so many instructions."""
@@ -271,7 +287,7 @@ class Session:
                     recording.goto(hits[-1])
                     return True
                 limit = keyframe.index - 1
-            recording.goto(0)
+            recording.goto(recording.start)
         return False
 
     def _breakpoint_hits(self, start: int, end: int) -> list[int]:
@@ -442,7 +458,7 @@ class Session:
             registers=_registers(vcpu),
             previous=self._previous[vcpu.number] if self._previous else None,
             trace=self.trace,
-            now=self._recording.events_until(self.index),
+            now=self._recording.happened,
             listing=self._listing.around(vcpu),
             console=vm.console,
             stopped=vm.stopped.detail if vm.stopped else "",

@@ -5,15 +5,18 @@ one mode, to a result), `table` (cases, ablations and sweeps to rows of CSV), `c
 what others measured).
 """
 
-from sdeiviz.experiment.comparison import Comparison, compare, report
+from sdeiviz.experiment.comparison import Comparison, claim, compare, report
+from sdeiviz.experiment.migration import MigrationResult, migrate
 from sdeiviz.experiment.parameters import (
     Case,
+    Migration,
     Parameter,
     ParameterError,
     Parameters,
     Published,
     Sweep,
     load,
+    load_postcopy,
 )
 from sdeiviz.experiment.runs import (
     ExperimentError,
@@ -35,6 +38,8 @@ __all__ = [
     "FaultTimes",
     "Faults",
     "Job",
+    "Migration",
+    "MigrationResult",
     "Parameter",
     "ParameterError",
     "Parameters",
@@ -44,12 +49,15 @@ __all__ = [
     "Table",
     "Work",
     "bound",
+    "claim",
     "compare",
     "complete",
     "gain",
     "jobs",
     "load",
+    "load_postcopy",
     "measure",
+    "migrate",
     "report",
     "run",
     "sweep_jobs",

@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Final
 
-from sdeiviz.experiment.parameters import Case, Parameters, Published
+from sdeiviz.experiment.parameters import Case, Migration, Parameters, Published
 from sdeiviz.experiment.runs import ExperimentError
 from sdeiviz.experiment.table import Row
+
+CLAIM: Final = "forum_2021"
+"""The published result that post-copy is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,13 @@ class Comparison:
     """Of the seeds."""
     time: float | None
     """Of M for a page; None where M touched none."""
+    pages: float | None
+    """Of the pages that M touched in a time; None where it touched none."""
     told: float
     """Share of faults of which the guest was told; a retry is the same fault once more."""
 
 
-def compare(case: Case, rows: Iterable[Row]) -> list[Comparison]:
+def compare(case: Case | Migration, rows: Iterable[Row]) -> list[Comparison]:
     """Compare the modes of a case with its first.
 
     Parameters
@@ -59,7 +65,7 @@ def compare(case: Case, rows: Iterable[Row]) -> list[Comparison]:
     ]
 
 
-def _comparison(case: Case, mode: str, pairs: Sequence[tuple[Row, Row]]) -> Comparison:
+def _comparison(case: Case | Migration, mode: str, pairs: Sequence[tuple[Row, Row]]) -> Comparison:
     what = "result.computed" if case.c else "result.served"
     gains = [_ratio(new, old, what) for new, old in pairs]
     known = [gain - 1 for gain in gains if gain is not None]
@@ -75,6 +81,7 @@ def _comparison(case: Case, mode: str, pairs: Sequence[tuple[Row, Row]]) -> Comp
         min(known, default=None),
         max(known, default=None),
         fmean(1 / ratio for ratio in pages) - 1 if pages else None,
+        fmean(pages) - 1 if pages else None,
         fmean(told),
     )
 
@@ -97,16 +104,66 @@ def report(parameters: Parameters, rows: Sequence[Row]) -> str:
             continue
         expected = f"{case.expect[0]:+.1%} .. {case.expect[1]:+.1%}"
         for line in compare(case, rows):
-            spread = ""
-            if line.lowest is not None and line.lowest != line.highest:
-                spread = f"{line.lowest:+.1%} .. {line.highest:+.1%}"
             lines.append(
-                f"{case.name:<20} {line.mode:<10} {_percent(line.gain):>8}  {spread:<18}"
+                f"{case.name:<20} {line.mode:<10} {_percent(line.gain):>8}  {_spread(line):<18}"
                 f" {_percent(line.time):>9} {line.told:>5.0%}  "
                 f"{expected if line.mode == 'arm64-v4' else ''}".rstrip()
             )
         lines += (_published(parameters.published[name]) for name in case.compare)
     return "\n".join(lines)
+
+
+def claim(parameters: Parameters, rows: Sequence[Row]) -> str:
+    """Return a table of all migrations that have rows, and where each falls beside the claim.
+
+    Means over seeds, in a case's first mode and in the compared one: from a fault until its page
+    is there, and the share of the window in which all vCPUs waited. A gain of ``arm64-v4`` that
+    lies outside of the claim has its reason below it.
+    """
+    claimed = parameters.published[CLAIM]
+    lines = [
+        f"{'post-copy':<15} {'mode':<10} {'C gains':>8}  {'of seeds':<20} {'M pages':>8}"
+        f" {'told':>5} {'fault, us':>14} {'blocked':>11}  {'claim':<6} expected of arm64-v4"
+    ]
+    present = {row["case.name"] for row in rows if not row["varied"]}
+    for case in parameters.migrations.values():
+        if case.name not in present:
+            continue
+        own = [row for row in rows if row["case.name"] == case.name and not row["varied"]]
+        expected = f"{case.expect[0]:+.1%} .. {case.expect[1]:+.1%}"
+        for line in compare(case, rows):
+            ours = line.mode == "arm64-v4"
+            modes = [[r for r in own if r["mode"] == mode] for mode in (case.modes[0], line.mode)]
+            latency = [fmean(int(r["result.latency_mean"]) for r in of) / 1e3 for of in modes]
+            blocked = [
+                fmean(int(r["result.blocktime"]) / int(r["result.window"]) for r in of)
+                for of in modes
+            ]
+            lines.append(
+                f"{case.name:<15} {line.mode:<10} {_percent(line.gain):>8}  {_spread(line):<20}"
+                f" {_percent(line.pages):>8} {line.told:>5.0%}"
+                f" {latency[0]:>6.0f} {latency[1]:>7.0f} {blocked[0]:>5.0%} {blocked[1]:>5.1%}"
+                f"  {_beside(line.gain, claimed):<6} {expected if ours else ''}".rstrip()
+            )
+            if ours and case.outside and _beside(line.gain, claimed) != "within":
+                lines.append(f"    {case.outside}")
+        lines += (_published(parameters.published[name]) for name in case.compare if name != CLAIM)
+    lines.append(f"claim: {_published(claimed).strip()}")
+    return "\n".join(lines)
+
+
+def _beside(gain: float | None, published: Published) -> str:
+    if gain is None:
+        return ""
+    if gain < published.low:
+        return "below"
+    return "above" if gain > published.high else "within"
+
+
+def _spread(line: Comparison) -> str:
+    if line.lowest is None or line.lowest == line.highest:
+        return ""
+    return f"{line.lowest:+.1%} .. {line.highest:+.1%}"
 
 
 def _published(result: Published) -> str:

@@ -116,9 +116,7 @@ class Case:
     """The guest uses async page fault where it is offered."""
 
     def __post_init__(self) -> None:
-        for name in self.modes:
-            if name not in MODES:
-                raise ParameterError(f"case {self.name}: no mode {name!r}")
+        _check_modes(self)
         if self.order not in _ORDERS or self.distribution not in _DISTRIBUTIONS:
             raise ParameterError(
                 f"case {self.name}: order is {' or '.join(_ORDERS)},"
@@ -128,8 +126,69 @@ class Case:
             raise ParameterError(
                 f"case {self.name}: negative threads, kernel beyond 100 or no vCPU"
             )
-        if not self.modes:
-            raise ParameterError(f"case {self.name}: want at least one mode")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A set-up of a post-copy migration: what runs on what, over which link, in which modes."""
+
+    name: str
+    what: str
+    m: int
+    """Threads on each vCPU that write pages."""
+    c: int
+    """Threads on each vCPU that compute."""
+    order: str
+    """In which they are written: "sequential" or "random"."""
+    pages: str
+    """Names how many pages M writes."""
+    memory: str
+    """Names how many MiB of RAM there are."""
+    work: str
+    """Names how long M computes for a page."""
+    bandwidth: str
+    """Names the link's bits a second."""
+    delay: str
+    """Names how long a byte is on the way."""
+    buffer: str
+    """Names the bytes of a channel's socket buffer."""
+    modes: tuple[str, ...]
+    """The first is what the others are compared with."""
+    expect: tuple[float, float]
+    """Between what the gain of the mode ``arm64-v4`` was expected before the first run."""
+    why: str
+    """Why that was expected."""
+    compare: tuple[str, ...] = ()
+    """Names of the published results it resembles."""
+    outside: str = ""
+    """Why its gain lies outside of the claim; written after the first run, if it does."""
+    urgent: bool = False
+    """Pages that were asked for have a channel of their own (QEMU: postcopy-preempt)."""
+    jump: bool = True
+    """After a page that was asked for, the background goes on with its neighbours."""
+    passes: int = 0
+    """Passes of pre-copy before."""
+    vcpus: int = 1
+    apf: bool = True
+    """The guest uses async page fault where it is offered."""
+
+    def __post_init__(self) -> None:
+        _check_modes(self)
+        if self.order not in _ORDERS:
+            raise ParameterError(f"case {self.name}: order is {' or '.join(_ORDERS)}")
+        if min(self.m, self.c, self.passes) < 0 or self.vcpus < 1:
+            raise ParameterError(f"case {self.name}: negative threads or passes, or no vCPU")
+
+
+_AnyCase = TypeVar("_AnyCase", bound=Case | Migration)
+
+
+def _check_modes(case: Case | Migration) -> None:
+    for name in case.modes:
+        if name not in MODES:
+            raise ParameterError(f"case {case.name}: no mode {name!r}")
+    if not case.modes:
+        raise ParameterError(f"case {case.name}: want at least one mode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +213,7 @@ class Parameters:
     published: Mapping[str, Published] = field(default_factory=dict)
     cases: Mapping[str, Case] = field(default_factory=dict)
     sweeps: Mapping[str, Sweep] = field(default_factory=dict)
+    migrations: Mapping[str, Migration] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         """Return a parameter's value.
@@ -180,6 +240,14 @@ class Parameters:
         if name not in self.cases:
             raise ParameterError(f"no case {name!r:.60}: choose from {', '.join(self.cases)}")
         return self.cases[name]
+
+    def migration(self, name: str) -> Migration:
+        """Return a case of a migration by its name."""
+        if name not in self.migrations:
+            raise ParameterError(
+                f"no migration {name!r:.60}: choose from {', '.join(self.migrations)}"
+            )
+        return self.migrations[name]
 
     def sweep(self, name: str) -> Sweep:
         """Return a sweep by its name."""
@@ -217,7 +285,7 @@ def load(path: Path | None = None) -> Parameters:
     Parameters
     ----------
     path
-        By default ``assets/parameters/async_page_fault.toml``.
+        By default ``assets/parameters/async_page_fault.toml``. What it includes lies beside it.
 
     Raises
     ------
@@ -231,14 +299,47 @@ def load(path: Path | None = None) -> Parameters:
     64
     """
     path = path or resource("assets", "parameters", "async_page_fault.toml")
+    tables = _read(path)
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ParameterError(f"{path}: {error}") from None
-    try:
+        for file, names in _dict(tables.pop("include", {})).items():
+            _include(tables, _read(path.parent / file), names)
         return _parameters(tables)
     except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from None
+
+
+def load_postcopy() -> Parameters:
+    """Read ``assets/parameters/postcopy.toml``, the parameters of the experiment on migration.
+
+    Examples
+    --------
+    >>> load_postcopy()["costs.exit"] == load()["costs.exit"]
+    True
+    """
+    return load(resource("assets", "parameters", "postcopy.toml"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{path}: {error}") from None
+
+
+def _include(tables: dict[str, Any], others: dict[str, Any], names: Any) -> None:
+    """Take tables over from another file: whole groups such as "costs", or one such as "a.b"."""
+    for name in _checked("include", tuple[str, ...], names):
+        group, _, one = name.partition(".")
+        found = others.get(group, {})
+        if one and isinstance(found, dict):
+            found = {key: table for key, table in found.items() if key == one}
+        if not found:
+            raise ParameterError(f"include: there is no {name} to take over")
+        group_tables = tables.setdefault(group, {})
+        for key, table in _tables(found):
+            if key in group_tables:
+                raise ParameterError(f"include: {group}.{key} is here already")
+            group_tables[key] = table
 
 
 def _parameters(tables: dict[str, Any]) -> Parameters:
@@ -247,39 +348,62 @@ def _parameters(tables: dict[str, Any]) -> Parameters:
     }
     cases = {name: _make(Case, name, t) for name, t in _tables(tables.pop("case", {}))}
     sweeps = {name: _make(Sweep, name, t) for name, t in _tables(tables.pop("sweep", {}))}
+    migrations = {
+        name: _make(Migration, name, t) for name, t in _tables(tables.pop("migration", {}))
+    }
     values = {
         f"{group}.{name}": _make(Parameter, f"{group}.{name}", table)
         for group, parameters in _tables(tables)
         for name, table in _tables(parameters)
     }
-    loaded = Parameters(values, published, cases, sweeps)
+    loaded = Parameters(values, published, cases, sweeps, migrations)
     for case in cases.values():
         for named in (case.pages, case.resident, case.work, case.latency, case.window):
             loaded.find(named)
-        if unknown := [name for name in case.compare if name not in published]:
-            raise ParameterError(f"case {case.name}: no published result {unknown[0]!r}")
+    for migration in migrations.values():
+        for named in (migration.pages, migration.memory, migration.work):
+            loaded.find(named)
+        for named in (migration.bandwidth, migration.delay, migration.buffer):
+            loaded.find(named)
+    each: list[Case | Migration] = [*cases.values(), *migrations.values()]
+    for either in each:
+        if unknown := [name for name in either.compare if name not in published]:
+            raise ParameterError(f"case {either.name}: no published result {unknown[0]!r}")
     for sweep in sweeps.values():
-        case = loaded.case(sweep.case)
+        of = migrations.get(sweep.case) or loaded.case(sweep.case)
         for value in sweep.values:
-            varied(loaded, case, sweep.parameter, value)
-        dataclasses.replace(case, modes=sweep.modes)
+            varied(loaded, of, sweep.parameter, value)
+        dataclasses.replace(of, modes=sweep.modes)
     return loaded
 
 
-def varied(parameters: Parameters, case: Case, name: str, value: float) -> tuple[Parameters, Case]:
-    """Return parameters and case with one thing changed: a parameter, or a field of the case."""
+def varied(
+    parameters: Parameters, case: _AnyCase, name: str, value: float
+) -> tuple[Parameters, _AnyCase]:
+    """Return parameters and case with one thing changed: a parameter, or a field of the case.
+
+    An order is 0, sequential, or 1, random.
+    """
     if "." in name:
         return parameters.set(name, value), case
-    if name not in ("m", "c", "kernel", "serve", "vcpus"):
+    kinds = {f.name: f.type for f in dataclasses.fields(case)}
+    if kinds.get(name) not in (int, bool) and name != "order":
         raise ParameterError(f"{name!r:.60} is no parameter, and no field of a case to vary")
-    change: dict[str, Any] = {name: int(value)}
+    if name == "order" and value not in (0, 1):
+        raise ParameterError(f"{value} is no order: 0 is {_ORDERS[0]}, 1 is {_ORDERS[1]}")
+    kind: Any = _ORDERS.__getitem__ if name == "order" else kinds[name]
+    change: dict[str, Any] = {name: kind(int(value))}
     return parameters, dataclasses.replace(case, **change)
 
 
-def _tables(table: Any) -> list[tuple[str, dict[str, Any]]]:
-    if not isinstance(table, dict) or not all(isinstance(t, dict) for t in table.values()):
+def _dict(table: Any) -> dict[str, Any]:
+    if not isinstance(table, dict):
         raise ParameterError("want tables of tables such as [costs.exit]")
-    return list(table.items())
+    return table
+
+
+def _tables(table: Any) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, _dict(inner)) for name, inner in _dict(table).items()]
 
 
 def _published(name: str, table: dict[str, Any]) -> Published:

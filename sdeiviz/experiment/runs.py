@@ -9,17 +9,18 @@ import struct
 import time
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, Final, NamedTuple, Protocol
 
 from sdeiviz.errors import Error
-from sdeiviz.experiment.parameters import Case, Parameters
-from sdeiviz.machine import Paging, VirtualMachine
+from sdeiviz.experiment.parameters import Case, Migration, Parameters
+from sdeiviz.machine import Paging, Stop, VirtualMachine
+from sdeiviz.machine.memory import PAGE
 from sdeiviz.trace import AT, TraceSink
 
-_NEVER: Final = 600_000_000_000
+NEVER: Final = 600_000_000_000
 """Ten minutes of virtual time."""
 TURN: Final = 3
 """Instructions, and nanoseconds, of a turn of the guest's empty loop: its option ``work``."""
@@ -124,6 +125,10 @@ class Result:
         """Return the nanoseconds that all vCPUs together spent on something."""
         return sum(account[activity] for account in self.accounts)
 
+    def more(self) -> dict[str, object]:
+        """Return what only runs of one kind have, by its name in a table."""
+        return {}
+
 
 def gain(new: Result, old: Result) -> float:
     """Return how much more C computed in a time: 0.5 is half as much again.
@@ -202,7 +207,7 @@ def measure(
     began = time.process_time()
     step, window = parameters.whole("window.step"), parameters.whole(case.window)
     while not any(bench.work()[:3]):
-        if bench.time > _NEVER:
+        if bench.time > NEVER:
             raise ExperimentError(f"case {case.name}: the guest does not begin to work")
         bench.run_until(bench.time + step)
     start, work, accounts, faults = bench.time, bench.work(), bench.accounts(), bench.faults()
@@ -257,25 +262,15 @@ class Machine:
         resident = parameters[case.resident]
         faulting = 1 if case.order == "sequential" else 1 - resident
         options = {
-            "m": case.m,
-            "c": case.c,
             "serve": case.serve,
-            "pages": pages,
-            "time": _NEVER // 1_000_000,
-            "order": case.order,
-            "touch": parameters.whole("workload.touch"),
             "work": round(parameters[case.work] * faulting / TURN),
             "kernel": case.kernel,
             "lock": int(case.lock),
-            "apf": int(case.apf),
-            "slice": parameters.whole("guest.slice"),
-            "tick": parameters.whole("guest.tick"),
-            "wakeup": parameters.whole("guest.wakeup"),
         }
         self._vm = VirtualMachine(
             "kernel",
             vcpus=case.vcpus,
-            bootargs=" ".join(f"{name}={value}" for name, value in options.items()),
+            bootargs=bootargs(case, parameters, **options),
             paging=Paging(
                 mode,
                 parameters.latency(case, seed),
@@ -304,35 +299,82 @@ class Machine:
         ExperimentError
             The machine stopped by itself, or the guest cannot do what it was told.
         """
-        stop = self._vm.run_until(time)
-        if stop.reason.final or _COMPLAINT.search(self._vm.console):
-            raise ExperimentError(f"the guest stopped: {stop.detail}; {self._vm.console!r:.400}")
+        check(self._vm, self._vm.run_until(time))
 
     def work(self) -> Work:
         """Return what the guest's threads have done."""
-        address = self._vm.image.symbols.address_of("work")
-        assert address
-        records = self._vm.memory[address : address + _THREADS * _RECORD.size]
-        done, errors = Counter[int](), 0
-        for thread_done, wrong, kind in _RECORD.iter_unpack(records):
-            done[kind] += thread_done
-            errors += wrong
-        return Work(done[_COMPUTE], done[_MEMORY], done[_SERVER], errors)
+        return work_of(self._vm, self._vm.memory.page)
 
     def accounts(self) -> list[dict[str, int]]:
         """Return where each vCPU's time went."""
-        return [vcpu.account.at(self._vm.time) for vcpu in self._vm.vcpus]
+        return accounts_of(self._vm)
 
     def faults(self) -> Faults:
         """Return what became of every fault."""
-        faults: Faults = Counter()
-        assert self._vm.apf
-        for vcpu in self._vm.apf.vcpus:
-            for what, number in vcpu.counters.asynchronous.items():
-                faults[what, ""] += number
-            for why, number in vcpu.counters.synchronous.items():
-                faults["wait", why] += number
-        return faults
+        return faults_of(self._vm)
+
+
+def bootargs(case: Case | Migration, parameters: Parameters, **options: int) -> str:
+    """Return the guest's command line for a case: what all cases have, and what this one has."""
+    common: dict[str, int | str] = {
+        "m": case.m,
+        "c": case.c,
+        "pages": parameters.whole(case.pages),
+        "time": NEVER // 1_000_000,
+        "order": case.order,
+        "touch": parameters.whole("workload.touch"),
+        "apf": int(case.apf),
+        "slice": parameters.whole("guest.slice"),
+        "tick": parameters.whole("guest.tick"),
+        "wakeup": parameters.whole("guest.wakeup"),
+    }
+    return " ".join(f"{name}={value}" for name, value in (common | options).items())
+
+
+def check(vm: VirtualMachine, stop: Stop) -> None:
+    """Raise an `ExperimentError` where a guest stopped by itself, or cannot do what it was told."""
+    if stop.reason.final or _COMPLAINT.search(vm.console):
+        raise ExperimentError(f"the guest stopped: {stop.detail}; {vm.console!r:.400}")
+
+
+def work_of(vm: VirtualMachine, page: Callable[[int], bytes]) -> Work:
+    """Return what a guest's threads have done.
+
+    Parameters
+    ----------
+    vm
+        Its machine.
+    page
+        Returns the content of a page of RAM by its number; the guest is not made to wait for it.
+    """
+    address = vm.image.symbols.address_of("work")
+    assert address
+    first, offset = divmod(address - vm.memory.base, PAGE)
+    size = _THREADS * _RECORD.size
+    pages = range(first, first - (-(offset + size) // PAGE))
+    records = b"".join(map(page, pages))[offset : offset + size]
+    done, errors = Counter[int](), 0
+    for thread_done, wrong, kind in _RECORD.iter_unpack(records):
+        done[kind] += thread_done
+        errors += wrong
+    return Work(done[_COMPUTE], done[_MEMORY], done[_SERVER], errors)
+
+
+def accounts_of(vm: VirtualMachine) -> list[dict[str, int]]:
+    """Return where each vCPU's time went."""
+    return [vcpu.account.at(vm.time) for vcpu in vm.vcpus]
+
+
+def faults_of(vm: VirtualMachine) -> Faults:
+    """Return what became of every fault."""
+    faults: Faults = Counter()
+    assert vm.apf
+    for vcpu in vm.apf.vcpus:
+        for what, number in vcpu.counters.asynchronous.items():
+            faults[what, ""] += number
+        for why, number in vcpu.counters.synchronous.items():
+            faults["wait", why] += number
+    return faults
 
 
 def run(case: Case, mode: str, parameters: Parameters, seed: int = 1) -> Result:

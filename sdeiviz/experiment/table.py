@@ -7,19 +7,23 @@ import csv
 import dataclasses
 import io
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sdeiviz.experiment.parameters import Case, Parameters, varied
+from sdeiviz.experiment.parameters import Case, Migration, Parameters, varied
 from sdeiviz.experiment.runs import ExperimentError, Result, run
 from sdeiviz.machine.accounts import Activity
 
 Row = dict[str, str]
 """A line of a table, by column."""
+Runner = Callable[[Any, str, Parameters, int], Result]
+"""Makes a run of a case in a mode with a seed."""
 
-_NOTES: Final = ("what", "why", "expect", "compare", "modes")
+_NOTES: Final = ("what", "why", "expect", "compare", "modes", "outside")
 """Fields of a case on which no result depends."""
 
 
@@ -27,7 +31,7 @@ _NOTES: Final = ("what", "why", "expect", "compare", "modes")
 class Job:
     """A run that is to be made."""
 
-    case: Case
+    case: Case | Migration
     mode: str
     parameters: Parameters
     seed: int = 1
@@ -38,7 +42,7 @@ class Job:
         """Return all that the result depends on, as text."""
         case = {
             f.name: str(getattr(self.case, f.name))
-            for f in dataclasses.fields(Case)
+            for f in dataclasses.fields(self.case)
             if f.name not in _NOTES
         }
         values = {name: str(p.value) for name, p in self.parameters.values.items()}
@@ -73,17 +77,20 @@ def outputs(result: Result) -> Row:
         "latency_p50": median,
         "latency_p99": worst,
         "instructions": result.instructions,
+        **result.more(),
         "host_seconds": f"{result.host_seconds:.3f}",
     }
     return {f"result.{name}": str(value) for name, value in values.items()}
 
 
-def jobs(case: Case, parameters: Parameters, seeds: Iterable[int] | None = None) -> list[Job]:
-    """Return the runs of a case: every mode, with every seed where latency is drawn."""
+def jobs(
+    case: Case | Migration, parameters: Parameters, seeds: Iterable[int] | None = None
+) -> list[Job]:
+    """Return the runs of a case: every mode, with every seed where it makes a difference."""
     if seeds is None:
         first = parameters.whole("seeds.first")
-        drawn = case.distribution != "constant"
-        seeds = range(first, first + (parameters.whole("seeds.count") if drawn else 1))
+        constant = isinstance(case, Case) and case.distribution == "constant"
+        seeds = range(first, first + (1 if constant else parameters.whole("seeds.count")))
     return [Job(case, mode, parameters, seed) for seed in seeds for mode in case.modes]
 
 
@@ -91,9 +98,10 @@ def sweep_jobs(name: str, parameters: Parameters) -> list[Job]:
     """Return the runs of a sweep: every value in every mode, with one seed."""
     sweep = parameters.sweep(name)
     seed = parameters.whole("seeds.first")
+    of = parameters.migrations.get(sweep.case) or parameters.case(sweep.case)
     found: list[Job] = []
     for value in sweep.values:
-        changed, case = varied(parameters, parameters.case(sweep.case), sweep.parameter, value)
+        changed, case = varied(parameters, of, sweep.parameter, value)
         found += (Job(case, mode, changed, seed, sweep.parameter) for mode in sweep.modes)
     return found
 
@@ -152,7 +160,10 @@ def complete(
     work: Iterable[Job],
     table: Table,
     executor: Executor | None = None,
-    runner: Callable[[Case, str, Parameters, int], Result] = run,
+    runner: Runner = run,
+    *,
+    cores: bool = False,
+    progress: Callable[[int, int], None] = lambda done, wanted: None,
 ) -> Iterator[Row]:
     """Make the runs that a table does not have yet; yields a row for each job, in order.
 
@@ -163,23 +174,36 @@ def complete(
     table
         What is there, and where new rows go.
     executor
-        Makes runs elsewhere, None: here, one after the other.
+        Makes runs elsewhere, such as ``Client(address).get_executor()`` of dask.distributed. None:
+        here, one after the other.
     runner
-        Makes a run.
+        Makes a run: `run`, or `migrate` for migrations.
+    cores
+        Without an executor: let every core of this computer make runs.
+    progress
+        Called with how many rows there are and how many are wanted, at the beginning and with each.
     """
     wanted = list(work)
     missing: list[Job] = []
     for job in wanted:
         if job not in missing and table.find(job) is None:
             missing.append(job)
-    results = iter(
-        (executor.map if executor else map)(
-            runner,
-            [job.case for job in missing],
-            [job.mode for job in missing],
-            [job.parameters for job in missing],
-            [job.seed for job in missing],
+    with ExitStack() as stack:
+        if missing and cores and executor is None:
+            # Forking a process that has threads is unsafe, and other systems do not fork.
+            pool = ProcessPoolExecutor(mp_context=get_context("spawn"))
+            executor = stack.enter_context(pool)
+        results = iter(
+            (executor.map if executor else map)(
+                runner,
+                [job.case for job in missing],
+                [job.mode for job in missing],
+                [job.parameters for job in missing],
+                [job.seed for job in missing],
+            )
         )
-    )
-    for job in wanted:
-        yield table.find(job) or table.add(job, next(results))
+        progress(0, len(wanted))
+        for done, job in enumerate(wanted, 1):
+            row = table.find(job) or table.add(job, next(results))
+            progress(done, len(wanted))
+            yield row

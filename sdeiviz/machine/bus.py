@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sdeiviz.machine import oneshot, uart
 from sdeiviz.machine.gicv2 import GICC_BASE
+from sdeiviz.machine.memory import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vcpu import Vcpu
@@ -33,6 +34,15 @@ class Bus:
 
     def __init__(self) -> None:
         self.regions: list[Region] = []
+        self.pages: dict[int, Region] = {}
+        """Regions by the number of each of their pages."""
+
+    def add(self, region: Region) -> None:
+        """Put a device on the bus."""
+        self.regions.append(region)
+        first = region.base >> PAGE_SHIFT
+        for page in range(first, first + (region.size >> PAGE_SHIFT)):
+            self.pages[page] = region
 
     def find(self, address: int) -> Region | None:
         """Return the region an intermediate physical address lies in."""
@@ -44,9 +54,10 @@ class Bus:
 
 def connect(vm: "VirtualMachine") -> None:
     """Put a machine's devices on its bus."""
-    # The most used first: an access looks at one after the other.
-    vm.bus.regions = [_gic(vm, base, size) for base, size in reversed(vm.gic.regions)]
-    vm.bus.regions += _uart(vm), _one_shot_timer(vm)
+    vm.bus.add(_uart(vm))
+    vm.bus.add(_one_shot_timer(vm))
+    for base, size in vm.gic.regions:
+        vm.bus.add(_gic(vm, base, size))
 
 
 def _uart(vm: "VirtualMachine") -> Region:

@@ -97,8 +97,9 @@ class Bank:
         return vars(self) | {"priority": bytes(self.priority)}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over a saved state."""
-        vars(self).update(state, priority=bytearray(state["priority"]))
+        """Take over a saved state: what there is here, and no other names."""
+        vars(self).update({name: state[name] for name in vars(self)})
+        self.priority = bytearray(self.priority)
 
 
 class CpuInterface:
@@ -161,9 +162,8 @@ class CpuInterface:
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a saved state."""
-        vars(self).update(
-            state, binary_point=list(state["binary_point"]), active=list(state["active"])
-        )
+        vars(self).update({name: state[name] for name in vars(self)})
+        self.binary_point, self.active = list(self.binary_point), list(self.active)
 
 
 class Gic(ABC):

@@ -92,12 +92,40 @@ class GuestMemory:
         self.view[start:stop] = data
         self.on_write(start, len(data))
 
+    def place(self, first: int, data: bytes) -> None:
+        """Put whole pages in place, from the one with that number on."""
+        start = first << PAGE_SHIFT
+        self.view[start : start + len(data)] = data
+
+    def discard(self, first: int, count: int) -> None:
+        """Make pages zero, and give them back to the host."""
+        if sys.platform == "linux" and count:
+            self.buffer.madvise(mmap.MADV_DONTNEED, first << PAGE_SHIFT, count << PAGE_SHIFT)
+        else:
+            self.place(first, ZERO_PAGE * count)
+
+    def is_absent(self, page: int) -> bool:
+        """Tell whether a page's content is elsewhere; then the memory itself is not to be touched.
+
+        Where the system keeps the page back (`sdeiviz.migration.userfault`), who touches it sleeps.
+        """
+        return self.states is not None and self.states[page] in _NOT_HERE
+
+    def some_absent(self, first: int, count: int) -> bool:
+        """Tell whether one of some neighbours is absent."""
+        if self.states is None:
+            return False
+        states = self.states[first : first + count]
+        return any(state in states for state in _NOT_HERE)
+
     def contains(self, ipa: int) -> bool:
         """Tell whether there is RAM at an address."""
         return self.base <= ipa < self.base + self.size
 
     def page(self, number: int) -> bytes:
-        """Return a page's content by its number in RAM."""
+        """Return a page's content by its number in RAM; zeros for one that is absent."""
+        if self.is_absent(number):
+            return ZERO_PAGE
         return bytes(self.view[number << PAGE_SHIFT : (number + 1) << PAGE_SHIFT])
 
     def used_pages(self) -> list[int]:
@@ -105,20 +133,20 @@ class GuestMemory:
         pages = []
         zeros = bytes(_CHUNK)
         for start in range(0, self.size, _CHUNK):
-            chunk = self.buffer[start : start + _CHUNK]
-            if chunk != zeros[: len(chunk)]:
-                first = start >> PAGE_SHIFT
-                numbers = range(first, first + (len(chunk) >> PAGE_SHIFT))
+            end = min(start + _CHUNK, self.size)
+            numbers = range(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
+            some_absent = self.some_absent(numbers.start, len(numbers))
+            if some_absent or self.buffer[start:end] != zeros[: end - start]:
                 pages += [number for number in numbers if self.page(number) != ZERO_PAGE]
         return pages
 
     def clear(self) -> None:
         """Make all of RAM zero, and give it back to the host."""
         if sys.platform == "linux":
-            self.buffer.madvise(mmap.MADV_DONTNEED)
+            self.discard(0, self.size >> PAGE_SHIFT)
         else:
             for number in self.used_pages():
-                self.view[number << PAGE_SHIFT : (number + 1) << PAGE_SHIFT] = ZERO_PAGE
+                self.place(number, ZERO_PAGE)
 
 
 def _address(value: object) -> str:

@@ -17,7 +17,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from struct import unpack_from
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sdeiviz.abi import esr
 from sdeiviz.abi.apf import IRQ_ONLY_DEFAULT_IRQ
@@ -92,6 +93,25 @@ class Paging:
             raise Error(f"no PPI {self.irq}: they are 16 to 31")
 
 
+class Guard(Protocol):
+    """Keeps absent pages back in the host's own memory: who touches one there sleeps.
+
+    Else nothing does, and an absent page is a page of zeros that nobody looks at.
+    """
+
+    def discard(self, first: int, count: int) -> None:
+        """Let pages be missing from now on, and forget what they held."""
+
+    def copy(self, page: int, data: bytes) -> None:
+        """Put the content of a missing page in place."""
+
+    def zero(self, page: int) -> None:
+        """Put zeros in place of a missing page."""
+
+    def close(self) -> None:
+        """Keep nothing back any more; what is missing has become zero."""
+
+
 class Pager:
     """The memory manager of one machine.
 
@@ -117,11 +137,13 @@ class Pager:
         self._costs = paging.costs
         self._first_gfn = vm.memory.base >> PAGE_SHIFT
         self._stage2 = vm.stage2
+        self.guard: Guard | None = None
         self.reset()
 
     def reset(self) -> None:
         """Begin as at power-on: nothing pageable has ever been written."""
         memory = self._vm.memory
+        self.release()
         self.states = bytearray(memory.size >> PAGE_SHIFT)
         """A `PageState` for each page of RAM."""
         memory.states = self.states
@@ -141,6 +163,12 @@ class Pager:
             self.states[page] = PageState.ZERO
             self._stage2.map_page(page, writable=False)
 
+    def release(self) -> None:
+        """Do without a guard from now on."""
+        if self.guard:
+            self.guard.close()
+        self.guard = None
+
     # -- looking
 
     @property
@@ -155,7 +183,7 @@ class Pager:
 
     def is_absent(self, page: int) -> bool:
         """Tell whether a page's content is elsewhere."""
-        return self.states[page] in (PageState.ABSENT, PageState.FETCHING)
+        return self._vm.memory.is_absent(page)
 
     def content(self, page: int) -> bytes:
         """Return what the guest would find in a page, wherever it is now."""
@@ -247,7 +275,7 @@ class Pager:
         by = "vcpu" if worker is None else "worker"
         vm.note("FetchStarted", vcpu, self.gfn(page), by)
         self.store.request(page, vm.time + (worker or 0))
-        vm.timers_changed()
+        vm.due_by(self.store.deadline)
 
     def expire(self, time: int) -> None:
         """Let the pages arrive that are due."""
@@ -264,8 +292,7 @@ class Pager:
         vm = self._vm
         vm.note("FetchDone", self._askers.pop(page, vm.current.number), self.gfn(page))
         if data is None and page not in self._late:
-            self.states[page] = PageState.ZERO
-            self._stage2.map_page(page, writable=False)
+            self._place_zeros(page)
         else:
             self._write(page, data or ZERO_PAGE)
             self.states[page] = PageState.PRESENT
@@ -278,13 +305,60 @@ class Pager:
         self._apf.page_arrived(self.gfn(page))
         return True
 
+    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+        """Put the content of neighbours into memory, None for zeros; returns how many were absent.
+
+        Pages that nobody has asked for are placed together, and nothing of them is traced.
+        """
+        pages = range(first, first + count)
+        absent = bytes([PageState.ABSENT]) * count
+        together = self.states[first : first + count] == absent and self.paging.resident is None
+        if not together or not self._late.keys().isdisjoint(pages):
+            return sum(
+                self.place(page, data and data[n << PAGE_SHIFT : (n + 1) << PAGE_SHIFT])
+                for n, page in enumerate(pages)
+            )
+        if data is None:
+            for page in pages:
+                self._place_zeros(page)
+            return count
+        if self.guard:
+            for n, page in enumerate(pages):
+                self.guard.copy(page, data[n << PAGE_SHIFT : (n + 1) << PAGE_SHIFT])
+        else:
+            self._vm.memory.place(first, data)
+        self.states[first : first + count] = bytes([PageState.PRESENT]) * count
+        self._unmapped.update(pages)
+        start, stop = max(first, self.pageable.start), min(first + count, self.pageable.stop)
+        self._resident.extend(range(start, stop))
+        self._stage2.mark_dirty(pages)
+        return count
+
+    def _place_zeros(self, page: int) -> None:
+        if self.guard:
+            self.guard.zero(page)
+        self.states[page] = PageState.ZERO
+        self._stage2.map_page(page, writable=False)
+
     def _write(self, page: int, data: bytes) -> None:
+        """Put the content of an absent page into memory, and what the host wrote to it since."""
         memory = self._vm.memory
+        if self.guard:
+            self.guard.copy(page, data)
+        else:
+            memory.place(page, data)
         start = page << PAGE_SHIFT
-        memory.view[start : start + PAGE] = data
         for offset, late in self._late.pop(page, ()):
             memory.view[start + offset : start + offset + len(late)] = late
         self._stage2.mark_dirty((page,))
+
+    def _clear(self, first: int, count: int) -> None:
+        """Take the content of pages out of memory."""
+        (self.guard or self._vm.memory).discard(first, count)
+        self.states[first : first + count] = bytes([PageState.ABSENT]) * count
+        self._unmapped.difference_update(range(first, first + count))
+        self._stage2.unmap_pages(first, count)
+        self._stage2.mark_dirty(range(first, first + count))
 
     def map_arrived(self, vcpu: "Vcpu", page: int) -> None:
         """Map a page that has arrived; nothing where it is mapped, or gone again."""
@@ -315,11 +389,7 @@ class Pager:
 
     def discard(self, first: int, count: int) -> None:
         """Let pages be absent whatever they hold: their content will come from the store."""
-        for page in range(first, first + count):
-            self.states[page] = PageState.ABSENT
-            self._unmapped.discard(page)
-            self._stage2.unmap_page(page)
-            self._write(page, ZERO_PAGE)
+        self._clear(first, count)
         self._resident = deque(page for page in self._resident if not self.is_absent(page))
         self._vm.flush_tlbs()
 
@@ -332,10 +402,7 @@ class Pager:
 
     def _evict(self, page: int) -> None:
         self.store.put(page, self._vm.memory.page(page))
-        self._write(page, ZERO_PAGE)
-        self.states[page] = PageState.ABSENT
-        self._unmapped.discard(page)
-        self._stage2.unmap_page(page)
+        self._clear(page, 1)
         self._vm.note("PageEvicted", self._vm.current.number, self.gfn(page))
 
     # -- the host's own accesses
@@ -356,8 +423,8 @@ class Pager:
             if self.states[page] == PageState.ABSENT:
                 self.fetch(page, self._vm.current.number, self._costs.worker)
             return None
-        offset = ipa - self._vm.memory.base
-        return int.from_bytes(self._vm.memory.view[offset : offset + 4], "little")
+        word: int = unpack_from("<I", self._vm.memory.view, ipa - self._vm.memory.base)[0]
+        return word
 
     def write_word(self, ipa: int, value: int) -> None:
         """Write a word of guest memory for the hypervisor: now, or as soon as its page is there."""

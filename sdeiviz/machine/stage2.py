@@ -100,8 +100,12 @@ class Stage2:
 
     def unmap_page(self, page: int) -> None:
         """Let every access to a page exit; the caller flushes the cores' TLBs."""
-        self._unmapped.add(page)
-        self._entries[page] = 0
+        self.unmap_pages(page, 1)
+
+    def unmap_pages(self, first: int, count: int) -> None:
+        """Let every access to neighbours exit; the caller flushes the cores' TLBs."""
+        self._unmapped.update(range(first, first + count))
+        self._entries[first : first + count] = memoryview(bytes(8 * count)).cast("Q")
 
     def _may_be_written(self, page: int) -> bool:
         return page not in self._unmapped and page not in self._read_only

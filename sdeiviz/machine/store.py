@@ -67,6 +67,9 @@ class Swap:
         self._due: list[tuple[int, int]] = []
         """(time, page) of what will arrive; a heap."""
 
+    def __contains__(self, page: int) -> bool:
+        return page in self._contents
+
     @property
     def deadline(self) -> int | None:
         """When the next page arrives."""

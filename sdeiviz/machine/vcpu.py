@@ -21,7 +21,7 @@ from sdeiviz.cpu.registers import (
 from sdeiviz.machine.accounts import Account, Activity
 from sdeiviz.machine.bus import Region
 from sdeiviz.machine.gicv3 import SGI_REGISTERS, Gic3
-from sdeiviz.machine.memory import PAGE
+from sdeiviz.machine.memory import PAGE, PAGE_SHIFT
 from sdeiviz.machine.timer import GenericTimer, Pmu
 from sdeiviz.sdei import registers
 from sdeiviz.sdei.delivery import HostHang
@@ -43,6 +43,10 @@ from sdeiviz.trace import (
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
+
+
+_MASKS: Final = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
+"""The bits of an access by its bytes."""
 
 
 class Vcpu:
@@ -87,6 +91,8 @@ class Vcpu:
         self.x = self.core.x
         self.x0_to_x17 = self.x[:18].cast("B")
         self.timer = GenericTimer()
+        self.timer_due: int | None = None
+        """When the next of the timer's outputs rises that has not been raised yet."""
         self.pmu = Pmu()
         self._last_exception = (0, -1)
 
@@ -201,6 +207,43 @@ class Vcpu:
                 core.fail(error)
 
         return hypercall
+
+    def device_exit(self, core: Core) -> Callable[[], bool]:
+        """Answer a load or store of a device, as `stage2_abort` does: they are frequent."""
+        vm, x, pc, pages = self.vm, core.x, core.pc_word, self.vm.bus.pages
+        syndrome_word, address, hpfar = core.syndrome_word, core.address_word, core.hpfar_word
+        cost = vm.paging.costs.exit if vm.paging else 0
+
+        def device() -> bool:
+            syndrome, at = syndrome_word[0], pc[0]
+            region = pages.get(hpfar[0] >> 4)
+            if region is None or syndrome & esr.S1PTW or at & 3:
+                return False
+            access = decode_access(syndrome, core.read_word(at) or 0)
+            if access is None or access.size not in region.widths:
+                return False
+            try:
+                core.settle()
+                if cost and region.exits:
+                    vm.spend(self, cost)
+                core.retire()
+                offset = (hpfar[0] >> 4 << PAGE_SHIFT | address[0] & PAGE - 1) - region.base
+                number, size = access.register, access.size
+                if access.write:
+                    value = 0 if number == ZERO_REGISTER else x[number]
+                    region.write(self, offset, size, value & _MASKS[size])
+                else:
+                    value = region.read(self, offset, size) & _MASKS[size]
+                    if number != ZERO_REGISTER:
+                        x[number] = extend(access, value)
+                if access.base is not None:
+                    self._write_back(access)
+                self.enter()
+            except BaseException as error:
+                core.fail(error)
+            return True
+
+        return device
 
     def enter(self) -> None:
         """Before the guest goes on: answer KVM_REQ_SDEI, as KVM does (patch 12), and take an IRQ.
@@ -456,14 +499,22 @@ class Vcpu:
         self._write_back(access)
         return ""
 
+    def read_word(self, address: int) -> int | None:
+        """Return the word at a virtual address, None where there is no memory or it is absent."""
+        word = self.read_virtual(address, 4)
+        return int.from_bytes(word, "little") if len(word) == 4 else None
+
     def read_virtual(self, address: int, size: int) -> bytes:
-        """Read RAM as the guest's translation shows it now; short where that ends."""
+        """Read RAM as the guest's translation shows it now; short where that or the RAM ends."""
         data = b""
         while len(data) < size:
             at = address + len(data)
             count = min(size - len(data), PAGE - at % PAGE)
             ipa = self.core.translate(at & MASK64)
-            if ipa is None or not self.vm.memory.contains(ipa):
+            memory = self.vm.memory
+            if ipa is None or not memory.contains(ipa):
+                break
+            if memory.is_absent(ipa - memory.base >> PAGE_SHIFT):
                 break
             data += self.vm.memory[ipa : ipa + count]
         return data
@@ -587,6 +638,7 @@ class Vcpu:
             "core": self.core.save(),
             "sdei": self.sdei.save(),
             "timer": self.timer.save(),
+            "timer_due": self.timer_due,
             "pmu": self.pmu.save(),
             "last_exception": self._last_exception,
             "power": (self.on, self.waiting, self._resume),
@@ -600,6 +652,7 @@ class Vcpu:
         self.core.load(state["core"])
         self.sdei.load(state["sdei"])
         self.timer.load(state["timer"])
+        self.timer_due = state["timer_due"]
         self.pmu.load(state["pmu"])
         self.core.allow_el0_pmu(self.pmu.user_enable)
         self._last_exception = tuple(state["last_exception"])

@@ -244,6 +244,7 @@ class VirtualMachine:
         """Stop where the console's current line matches this."""
         self._passing: tuple[StopReason, str] | None = None
         self._stop_requested = False
+        self._slice_ended = False
         self._reset_requested = False
         if paging:
             self._start_paging(paging)
@@ -420,6 +421,9 @@ class VirtualMachine:
 
     def run_slice(self, index: int) -> Stop | None:
         """Run towards an index for some 30 ms of host time; None while there is more to do."""
+        if self._slice_ended:
+            self._slice_ended = False
+            return None
         if index - self.index <= _SHORT_RUN:
             return self._run_turns(index)
         with _watchdog(self._interrupt):
@@ -429,7 +433,8 @@ class VirtualMachine:
         end = perf_counter() + SLICE_SECONDS
         while True:
             stop = self._run_turn(index)
-            if stop or self.index >= index or perf_counter() >= end:
+            if stop or self.index >= index or perf_counter() >= end or self._slice_ended:
+                self._slice_ended = False
                 return stop
 
     def _run_turn(self, index: int) -> Stop | None:
@@ -476,6 +481,11 @@ class VirtualMachine:
     def request_stop(self) -> None:
         """Make a running machine stop soon, between two instructions; from any thread."""
         self._stop_requested = True
+        self._interrupt()
+
+    def end_slice(self) -> None:
+        """Let `run_slice` return soon, or the next one at once; from any thread."""
+        self._slice_ended = True
         self._interrupt()
 
     def _interrupt(self) -> None:
@@ -606,8 +616,10 @@ class VirtualMachine:
         self.timers_changed()
 
     def _drive_timer(self, vcpu: Vcpu) -> None:
-        for intid, level in vcpu.timer.outputs(self.time).items():
+        time = self.time
+        for intid, level in vcpu.timer.outputs(time).items():
             self.gic.set_line(intid, level, vcpu.number)
+        vcpu.timer_due = vcpu.timer.deadline(time)
 
     def expire(self) -> None:
         """Raise the interrupts of the timers that are due."""
@@ -618,26 +630,34 @@ class VirtualMachine:
             self.pager.expire(self.time)
         self.one_shot.expire(self.time)
         for vcpu in self.vcpus:
-            self._drive_timer(vcpu)
+            if vcpu.timer_due is not None and self.time >= vcpu.timer_due:
+                self._drive_timer(vcpu)
         self.timers_changed()
 
     def timers_changed(self) -> None:
         """Find the next deadline, and let nobody run past it."""
-        deadlines = [vcpu.timer.deadline(self.time) for vcpu in self.vcpus]
+        deadlines = [vcpu.timer_due for vcpu in self.vcpus]
         deadlines += self.one_shot.deadline, self.alarm, self.pager.deadline if self.pager else None
         self.deadline = min((time for time in deadlines if time is not None), default=None)
         if self.deadline is not None:
             self.current.core.stop_by(self.index + self.deadline - self.time)
 
+    def due_by(self, time: int | None) -> None:
+        """Take note of one more thing that is due."""
+        if time is not None and (self.deadline is None or time < self.deadline):
+            self.deadline = time
+            self.current.core.stop_by(self.index + time - self.time)
+
     def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
-        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, self.time)
-        running = self.current.account
-        if self.current is not vcpu and running.activity is Activity.RUN:
-            running.charge(Activity.READY, nanoseconds, self.time)
+        index, current = self.index_word[0], self.scheduler.current
+        time = index + self.skipped
+        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, time)
+        if current is not vcpu and current.account.activity is Activity.RUN:
+            current.account.charge(Activity.READY, nanoseconds, time)
         self.skipped += nanoseconds
         if self.deadline is not None:
-            self.current.core.stop_by(self.index + self.deadline - self.time)
+            current.core.stop_by(index + self.deadline - time - nanoseconds)
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""
@@ -772,6 +792,29 @@ class VirtualMachine:
         if data is not None and len(data) != PAGE:
             raise Error(f"page {page:#x}: {len(data)} bytes are not a page")
         placed = self.pager.place(page, data)
+        self.wake()
+        return placed
+
+    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+        """Put the content of neighbouring pages into memory, as far as they are absent.
+
+        Parameters
+        ----------
+        first, count
+            Number of the first one in RAM, and how many.
+        data
+            4096 bytes for each, None for zeros.
+
+        Returns
+        -------
+        int
+            How many were absent; the others have not been changed.
+        """
+        if not self.pager or first < 0 or not 0 < count <= (self.memory.size >> PAGE_SHIFT) - first:
+            raise Error(f"no pages {first!r:.40} and on, {count!r:.40} in all, can be placed here")
+        if data is not None and len(data) != count << PAGE_SHIFT:
+            raise Error(f"{len(data)} bytes are not {count} pages")
+        placed = self.pager.place_pages(first, count, data)
         self.wake()
         return placed
 

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sdeiviz.errors import Error
 
@@ -83,6 +83,32 @@ class Bitmap:
         self._count -= 1
         return True
 
+    def count_run(self, first: int, count: int) -> int:
+        """Return how many of some neighbours are members."""
+        bits = int.from_bytes(self._bits[first >> 3 : first + count + 7 >> 3], "little")
+        return (bits >> (first & 7) & (1 << count) - 1).bit_count()
+
+    def add_run(self, first: int, count: int) -> int:
+        """Put neighbours in; returns how many were not there."""
+        return self._change_run(first, count, lambda bits, mask: bits | mask)
+
+    def discard_run(self, first: int, count: int) -> int:
+        """Take neighbours out; returns how many were there."""
+        return -self._change_run(first, count, lambda bits, mask: bits & ~mask)
+
+    def _change_run(self, first: int, count: int, change: Callable[[int, int], int]) -> int:
+        """Change the bits of neighbours; returns by how many members there are more now."""
+        if count:
+            self.check(first)
+            self.check(first + count - 1)
+        begin, end = first >> 3, first + count + 7 >> 3
+        before = int.from_bytes(self._bits[begin:end], "little")
+        after = change(before, (1 << count) - 1 << (first & 7))
+        self._bits[begin:end] = after.to_bytes(end - begin, "little")
+        more = after.bit_count() - before.bit_count()
+        self._count += more
+        return more
+
     def check(self, page: int) -> None:
         """Refuse a number that no page has."""
         if not 0 <= page < self.pages:
@@ -104,6 +130,15 @@ class Bitmap:
         assert found
         lowest = self._bits[found.start()]
         return found.start() * 8 + (lowest & -lowest).bit_length() - 1
+
+    def run(self, page: int, most: int) -> int:
+        """Return how many neighbours from a page on are members, itself included, up to a limit."""
+        if most == 1:
+            return int(page in self)
+        end = min(page + most, self.pages)
+        bits = int.from_bytes(self._bits[page >> 3 : end + 7 >> 3], "little") >> (page & 7)
+        absent = ~bits & (1 << end - page) - 1
+        return (absent & -absent).bit_length() - 1 if absent else end - page
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """Yield neighbours together, as (first page, how many)."""

@@ -10,7 +10,7 @@ import zlib
 from array import array
 from typing import Final
 
-from sdeiviz.machine.memory import ZERO_PAGE
+from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 
 _ZERO_PAGE: Final = zlib.crc32(ZERO_PAGE)
 
@@ -30,6 +30,15 @@ class PageSums:
     def put(self, page: int, data: bytes | None) -> None:
         """Note a page's content, None for zeros."""
         self._sums[page] = _ZERO_PAGE if data is None else zlib.crc32(data)
+
+    def put_pages(self, first: int, count: int, data: bytes | None) -> None:
+        """Note the content of neighbours, None for zeros."""
+        for n in range(count):
+            at = n * PAGE
+            if data is None or data.startswith(ZERO_PAGE, at):
+                self._sums[first + n] = _ZERO_PAGE
+            else:
+                self._sums[first + n] = zlib.crc32(data[at : at + PAGE])
 
     def digest(self) -> bytes:
         """Return SHA-256 over all sums, each 4 bytes, big-endian, in the order of the pages."""

@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from sdeiviz.errors import Error
+from sdeiviz.machine.memory import PAGE
 from sdeiviz.migration.bitmap import Bitmap
 from sdeiviz.migration.checksum import PageSums
 from sdeiviz.migration.wire import (
@@ -34,6 +35,7 @@ from sdeiviz.migration.wire import (
     OpenReturnPath,
     Packaged,
     Page,
+    Pages,
     Ping,
     Pong,
     ProtocolError,
@@ -65,10 +67,10 @@ class DestinationState(StrEnum):
 
 _LEGAL: Final[dict[DestinationState, tuple[type[Message], ...]]] = {
     DestinationState.NONE: (OpenReturnPath, Ping, Advise),
-    DestinationState.ADVISE: (Ping, Page, Discard, Packaged),
+    DestinationState.ADVISE: (Ping, Page, Pages, Discard, Packaged),
     DestinationState.DISCARD: (Ping, Discard, Packaged),
     DestinationState.LISTEN: (),
-    DestinationState.RUNNING: (Ping, Page, Checksum, End),
+    DestinationState.RUNNING: (Ping, Page, Pages, Checksum, End),
     DestinationState.PAUSED: (),
     DestinationState.RECOVER: (OpenReturnPath, Ping, Advise, RecvBitmap, Resume),
     DestinationState.END: (Ping,),
@@ -95,6 +97,9 @@ class Host(Protocol):
 
         Returns False, and changes nothing, where the page exists already (EEXIST).
         """
+
+    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+        """Put neighbours in place, None for zeros, as `place` does each; returns how many."""
 
     def load(self, state: bytes) -> None:
         """Take over a machine's state without RAM, or raise an `Error`."""
@@ -218,6 +223,8 @@ class Destination:
         match message:
             case Page(number, _, data):
                 self._take_page(number, data or None)
+            case Pages(first, count, _, data):
+                self._take_pages(first, count, data or None)
             case Ping(value):
                 self._answer(Pong(value))
             case OpenReturnPath():
@@ -259,13 +266,36 @@ class Destination:
         self._check_end(page + 1)
         if not self.runs and page in self._received:
             self._host.discard(page, 1)
-        if self._host.place(page, data):
+        if not self.runs or page not in self._received:
             self._sums.put(page, data)
+        if self._host.place(page, data):
             self.placed += 1
         else:
             self.duplicates += 1
         self._received.add(page)
         self._requested.pop(page, None)
+        self._compare_if_last()
+
+    def _take_pages(self, first: int, count: int, data: bytes | None) -> None:
+        self._check_end(first + count)
+        known = self._received.count_run(first, count)
+        if known and self.runs:
+            for n in range(count):
+                if first + n not in self._received:
+                    self._sums.put(first + n, data and data[n * PAGE : (n + 1) * PAGE])
+        else:
+            self._sums.put_pages(first, count, data)
+        if known and not self.runs:
+            self._host.discard(first, count)
+        self._received.add_run(first, count)
+        placed = self._host.place_pages(first, count, data)
+        self.placed += placed
+        self.duplicates += count - placed
+        for page in [page for page in self._requested if first <= page < first + count]:
+            del self._requested[page]
+        self._compare_if_last()
+
+    def _compare_if_last(self) -> None:
         if self._ended and len(self._received) == self._pages:
             self._compare()
 
@@ -278,8 +308,7 @@ class Destination:
             self._check_end(first + count)
         for first, count in ranges:
             self._host.discard(first, count)
-            for page in range(first, first + count):
-                self._received.discard(page)
+            self._received.discard_run(first, count)
         self.state = DestinationState.DISCARD
 
     def _unpack(self, frames: bytes) -> None:

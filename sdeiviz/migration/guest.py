@@ -5,6 +5,7 @@ patch 10). Pages in flight and the tokens of tasks that sleep do not: setting th
 all of them, and who finds its page missing still faults again, here.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -32,20 +33,26 @@ class Leaving:
 
     def __init__(self, vm: VirtualMachine) -> None:
         self.vm = vm
+        self.on_dirty: Callable[[list[int]], None] = lambda pages: None
+        """Told of the pages written whenever somebody asks for them."""
         self._log()
 
     def _log(self) -> None:
         self.vm.stage2.protect()
         self.vm.flush_tlbs()
 
-    def read(self, page: int) -> bytes:
-        """Return a page's content, wherever the host keeps it."""
-        return self.vm.pager.content(page) if self.vm.pager else self.vm.memory.page(page)
+    def read(self, first: int, count: int = 1) -> bytes:
+        """Return the content of pages, wherever the host keeps it."""
+        memory, pager = self.vm.memory, self.vm.pager
+        if pager and memory.some_absent(first, count):
+            return b"".join(map(pager.content, range(first, first + count)))
+        return bytes(memory.view[first << PAGE_SHIFT : (first + count) << PAGE_SHIFT])
 
     def dirty_log(self) -> list[int]:
         """Return the pages written since it was asked last, and log anew."""
         dirty = sorted(self.vm.stage2.dirty or ())
         self._log()
+        self.on_dirty(dirty)
         return dirty
 
     def state(self) -> bytes:
@@ -86,6 +93,10 @@ class Arriving:
     def place(self, page: int, data: bytes | None) -> bool:
         """Put a page in place; False where it is there already."""
         return self._pager.place(page, data)
+
+    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+        """Put neighbours in place; returns how many were not there already."""
+        return self._pager.place_pages(first, count, data)
 
     def load(self, state: bytes) -> None:
         """Take over a machine's state without RAM."""

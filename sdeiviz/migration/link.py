@@ -16,7 +16,8 @@ from sdeiviz.migration.source import Source
 from sdeiviz.migration.wire import Decoder, Encoder, Message
 
 _NS: Final = 1_000_000_000
-MAIN, URGENT = 0, 1
+MAIN, URGENT, RETURN = 0, 1, 2
+"""Channels to the destination, and the way back."""
 
 
 class Events:
@@ -89,6 +90,10 @@ class Pipe:
         Told of every frame that arrives: channel and bytes.
     refill
         Called when a channel may have room again.
+    take
+        Nanoseconds that the receiver takes for a frame, one after another of a channel. What it has
+        not come to lies in a buffer as large as the sender's: while that is full, the channel's
+        frames stay where they are.
     """
 
     def __init__(
@@ -98,9 +103,19 @@ class Pipe:
         channels: int,
         deliver: Callable[[int, bytes], None],
         refill: Callable[[], None],
+        take: int = 0,
     ) -> None:
         self._events = events
         self._speed = speed
+        self._take = take
+        self._unread = [0] * channels
+        """Bytes that have arrived and wait for the receiver, by channel."""
+        self._free = [0] * channels
+        """When the receiver has come to the end of what has arrived."""
+        self._coming: deque[int] = deque()
+        """When frames arrive that have left, in order."""
+        self._taking: list[int] = []
+        """When the receiver is done with frames that have arrived; a heap."""
         self._deliver = deliver
         self._refill = refill
         self._queues: list[deque[bytes]] = [deque() for _ in range(channels)]
@@ -113,6 +128,19 @@ class Pipe:
         """Bytes in each channel's buffer; a frame is in it until it has left."""
         self.sent = [0] * channels
         """Bytes that have left, by channel."""
+
+    @property
+    def next_delivery(self) -> int | None:
+        """A time before which nothing is delivered; None while nothing is to happen at all.
+
+        What has not left yet leaves at the next event at the earliest.
+        """
+        if (time := self._events.next_time) is None:
+            return None
+        times = [time + self._speed.delay + self._take]
+        if self._coming:
+            times.append(self._coming[0] + self._take)
+        return min(times + self._taking[:1])
 
     def room(self, channel: int) -> bool:
         """Tell whether a channel takes another frame."""
@@ -132,11 +160,15 @@ class Pipe:
         for queue in self._queues:
             queue.clear()
         self.buffered = [0] * len(self.buffered)
+        self._unread = [0] * len(self._unread)
+        self._free = [0] * len(self._free)
+        self._coming.clear()
+        self._taking.clear()
 
     def _start(self, begin: int) -> None:
         channels = len(self._queues)
         turn = ((self._last + 1 + n) % channels for n in range(channels))
-        channel = next((channel for channel in turn if self._queues[channel]), None)
+        channel = next((channel for channel in turn if self._may_leave(channel)), None)
         self._busy = channel is not None
         if channel is None:
             return
@@ -149,9 +181,30 @@ class Pipe:
     def _left(self, channel: int, frame: bytes) -> None:
         self.buffered[channel] -= len(frame)
         self.sent[channel] += len(frame)
-        self._at(self._events.now + self._speed.delay, lambda: self._deliver(channel, frame))
+        self._coming.append(self._events.now + self._speed.delay)
+        self._at(self._coming[-1], lambda: self._arrive(channel, frame))
         self._refill()
         self._start(self._end)
+
+    def _may_leave(self, channel: int) -> bool:
+        return bool(self._queues[channel]) and self._unread[channel] < self._speed.buffer
+
+    def _arrive(self, channel: int, frame: bytes) -> None:
+        self._coming.popleft()
+        if not self._take:
+            self._deliver(channel, frame)
+            return
+        self._unread[channel] += len(frame)
+        self._free[channel] = max(self._free[channel], self._events.now) + self._take
+        heapq.heappush(self._taking, self._free[channel])
+        self._at(self._free[channel], lambda: self._taken(channel, frame))
+
+    def _taken(self, channel: int, frame: bytes) -> None:
+        heapq.heappop(self._taking)
+        self._unread[channel] -= len(frame)
+        if not self._busy:
+            self._start(self._events.now * self._speed.bandwidth)
+        self._deliver(channel, frame)
 
     def _at(self, time: int, action: Callable[[], None]) -> None:
         """Let something happen unless the connection is lost before."""
@@ -172,6 +225,8 @@ class Link:
         There is a second channel to the destination.
     events
         Where what happens is put: those of a larger simulation, or its own.
+    take
+        Nanoseconds that the destination takes for each message of a channel.
     """
 
     def __init__(
@@ -182,15 +237,18 @@ class Link:
         *,
         urgent: bool = False,
         events: Events | None = None,
+        take: int = 0,
     ) -> None:
         self.source = source
         self.destination = destination
         self.events = Events() if events is None else events
         self.connected = True
+        self.on_sent: Callable[[int, int, Message, int], None] = lambda *_: None
+        """Told of every message that goes into a buffer: time, channel, message, bytes."""
         self.on_delivered: Callable[[int, Message], None] = lambda time, message: None
         """Told of every message that has arrived and been taken, on either side."""
         channels = 1 + urgent
-        self.forward = Pipe(self.events, speed, channels, self._at_destination, self.poke)
+        self.forward = Pipe(self.events, speed, channels, self._at_destination, self.poke, take)
         self.back = Pipe(self.events, speed, 1, self._at_source, lambda: None)
         self._new_connection()
 
@@ -229,9 +287,13 @@ class Link:
         pulls = (self.source.pull, self.source.pull_urgent)
         for channel, encoder in enumerate(self._encoders):
             while self.forward.room(channel) and (message := pulls[channel]()) is not None:
-                self.forward.send(channel, encoder.encode(message))
+                frame = encoder.encode(message)
+                self.on_sent(self.now, channel, message, len(frame))
+                self.forward.send(channel, frame)
         while (message := self.destination.pull()) is not None:
-            self.back.send(MAIN, self._back_encoder.encode(message))
+            frame = self._back_encoder.encode(message)
+            self.on_sent(self.now, RETURN, message, len(frame))
+            self.back.send(0, frame)
 
     def _at_destination(self, channel: int, frame: bytes) -> None:
         for message in self._decoders[channel].feed(frame):

@@ -6,11 +6,12 @@ fetch pages so that a vCPU need not wait, block nobody and count for latency onl
 is next to nothing with async page fault, although work is delayed: latency says that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sdeiviz.errors import Error
+from sdeiviz.trace import AT, Record, TraceSink
 
 BUCKETS: Final = 24
 """Bucket n counts latencies from 2**n to below 2**(n + 1) microseconds.
@@ -147,6 +148,53 @@ class Faults:
             "worker_latency": self.worker_latencies.report(),
             "open": self.open,
         }
+
+
+class FaultLog:
+    """A trace that passes everything on and counts who waits for which page since when.
+
+    Parameters
+    ----------
+    faults
+        Where it is counted.
+    first_gfn
+        Guest page number of page 0 of RAM.
+    sink
+        Where the trace goes on.
+    clock
+        Returns the time in nanoseconds; by default it is the trace's own, which is virtual.
+    """
+
+    def __init__(
+        self,
+        faults: Faults,
+        first_gfn: int,
+        sink: TraceSink,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._faults = faults
+        self._first_gfn = first_gfn
+        self._sink = sink
+        self._clock = clock
+        self._now = 0
+
+    def extend(self, record: Record, /) -> None:
+        """Take one more record (see `sdeiviz.trace.record`)."""
+        self._sink.extend(record)
+        at = 0
+        while at < len(record) and record[at] == AT:
+            self._now = record[at + 2]
+            at += 3
+        match record[at:]:
+            case ("VcpuBlocked", vcpu, gfn, _):
+                self._faults.begin(vcpu, gfn - self._first_gfn, self._time())
+            case ("FetchStarted", _, gfn, "worker"):
+                self._faults.begin(None, gfn - self._first_gfn, self._time())
+            case ("FetchDone", _, gfn):
+                self._faults.end(gfn - self._first_gfn, self._time())
+
+    def _time(self) -> int:
+        return self._clock() if self._clock else self._now
 
 
 PHASES: Final = ("start", "stop", "run", "end")

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdeiviz.errors import Error
-from sdeiviz.machine import VirtualMachine
+from sdeiviz.machine import StopReason, VirtualMachine
 from sdeiviz.machine.memory import PAGE_SHIFT
 from sdeiviz.migration.destination import Destination, DestinationState
 from sdeiviz.migration.guest import Arriving, Leaving, pages_of
 from sdeiviz.migration.link import Link, LinkSpeed
-from sdeiviz.migration.metrics import Faults, Timeline, report
+from sdeiviz.migration.metrics import FaultLog, Faults, Timeline, report
 from sdeiviz.migration.source import Source
-from sdeiviz.trace import AT, Record, TraceSink
 
 LONGEST: int = 3_600_000_000_000
 """An hour of virtual time: no migration here takes longer."""
@@ -36,37 +35,14 @@ class Setup:
     """After a page that was asked for, the background goes on with its neighbours."""
     service: int = 0
     """Nanoseconds that the thread that serves missing pages takes for each."""
+    place: int = 0
+    """Nanoseconds that the destination takes to put a page in place, one thread a channel."""
     step: int = 100_000
     """Nanoseconds of virtual time for which source and link take turns in pre-copy."""
 
     def __post_init__(self) -> None:
-        if self.passes < 0 or self.service < 0 or self.step < 1:
+        if self.passes < 0 or min(self.service, self.place) < 0 or self.step < 1:
             raise Error(f"no migration like this: {self}")
-
-
-class FaultLog:
-    """A trace that passes everything on and counts who waits for which page since when."""
-
-    def __init__(self, faults: Faults, first_gfn: int, sink: TraceSink) -> None:
-        self._faults = faults
-        self._first_gfn = first_gfn
-        self._sink = sink
-        self._now = 0
-
-    def extend(self, record: Record, /) -> None:
-        """Take one more record (see `sdeiviz.trace.record`)."""
-        self._sink.extend(record)
-        at = 0
-        while at < len(record) and record[at] == AT:
-            self._now = record[at + 2]
-            at += 3
-        match record[at:]:
-            case ("VcpuBlocked", vcpu, gfn, _):
-                self._faults.begin(vcpu, gfn - self._first_gfn, self._now)
-            case ("FetchStarted", _, gfn, "worker"):
-                self._faults.begin(None, gfn - self._first_gfn, self._now)
-            case ("FetchDone", _, gfn):
-                self._faults.end(gfn - self._first_gfn, self._now)
 
 
 class _RemotePages:
@@ -79,9 +55,9 @@ class _RemotePages:
 
     @property
     def deadline(self) -> int | None:
-        """When something happens on the link, on the destination's clock."""
+        """When a page may come, on the destination's clock: till then the guest need not stop."""
         simulation = self._simulation
-        time = simulation.link.next_time
+        time = simulation.link.forward.next_delivery
         return None if time is None else max(time - simulation.offset, 0)
 
     def request(self, page: int, time: int) -> None:
@@ -94,7 +70,7 @@ class _RemotePages:
 
     def arrivals(self, time: int) -> list[tuple[int, bytes]]:
         """Let the link go on; what arrives is put in place by the destination."""
-        self._simulation.link.advance(time + self._simulation.offset)
+        self._simulation.advance(time + self._simulation.offset)
         return []
 
     def put(self, page: int, data: bytes) -> None:
@@ -132,7 +108,7 @@ class Simulation:
         self.arriving = Arriving(destination)
         self.timeline = Timeline()
         self.faults = Faults(len(destination.vcpus))
-        pages = pages_of(source)
+        self._pages = pages = pages_of(source)
         self.source = Source(
             pages,
             self.leaving.read,
@@ -141,7 +117,9 @@ class Simulation:
             jump=setup.jump,
         )
         self.destination = Destination(pages, self.arriving)
-        self.link = Link(self.source, self.destination, setup.speed, urgent=setup.urgent)
+        self.link = Link(
+            self.source, self.destination, setup.speed, urgent=setup.urgent, take=setup.place
+        )
         self.link.events.advance(source.time)
         self.offset = 0
         """The link's time minus the guest's, which stands during the switch."""
@@ -161,8 +139,13 @@ class Simulation:
         return max(self.vm.time + self.offset, self.link.now)
 
     @property
-    def done(self) -> bool:
+    def complete(self) -> bool:
         """Whether every page is there."""
+        return self.arriving.running and self.destination.received == self._pages
+
+    @property
+    def done(self) -> bool:
+        """Whether both sides know that every page is there, and what it should be."""
         return self.destination.state is DestinationState.END
 
     def content(self, page: int) -> bytes:
@@ -188,6 +171,16 @@ class Simulation:
             The guest stops, or it does not end.
         """
         self.switch()
+        self.finish()
+
+    def finish(self) -> None:
+        """Let the guest run on the destination until both sides are done.
+
+        Raises
+        ------
+        Error
+            The guest stops, or it does not end.
+        """
         while not self.done:
             if self.time > LONGEST:
                 raise Error("this migration does not end")
@@ -211,10 +204,27 @@ class Simulation:
         self.arriving.vm.timers_changed()
 
     def run_until(self, time: int) -> None:
-        """Let the guest run on the destination until a time, or until all its pages are there."""
+        """Let the guest run on the destination until a time; once, until all its pages are there.
+
+        Raises
+        ------
+        Error
+            The guest stops, or the destination's RAM is not the source's.
+        """
         self._run(self.vm, time - self.offset)
-        if self.done and self.timeline.end is None:
+        if self.complete and self.timeline.end is None:
             self.timeline.mark("end", self.time)
+        if self.destination.state is DestinationState.FAILED:
+            raise Error("the destination's RAM is not the source's")
+
+    def advance(self, time: int) -> None:
+        """Let what happens on the link happen up to a time, while the guest runs over there.
+
+        The guest stops for a moment when the last page has come.
+        """
+        self.link.advance(time)
+        if self.complete and self.timeline.end is None:
+            self.vm.pause(StopReason.MOMENT, "every page is there")
 
     def _run(self, vm: VirtualMachine, time: int) -> None:
         stop = vm.run_until(time)

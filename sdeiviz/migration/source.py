@@ -11,7 +11,8 @@ SWITCHING      disconnected          FAILED: the guest may run on
 POSTCOPY       disconnected          PAUSED
 POSTCOPY       Shut                  COMPLETED, or FAILED if its status is not 0
 PAUSED         reconnected           RECOVER: asks what was received
-RECOVER        ResumeAck             POSTCOPY: what was not received is dirty again
+RECOVER        ResumeAck             POSTCOPY: what was not received is dirty again, or all that
+                                     there is, if the package was not
 RECOVER        disconnected          PAUSED
 =============  ====================  ============================================================
 
@@ -30,6 +31,7 @@ from sdeiviz.migration.bitmap import Bitmap
 from sdeiviz.migration.checksum import PageSums
 from sdeiviz.migration.wire import (
     MAX_RANGES,
+    MAX_RUN,
     Advise,
     Checksum,
     Discard,
@@ -39,6 +41,7 @@ from sdeiviz.migration.wire import (
     OpenReturnPath,
     Packaged,
     Page,
+    Pages,
     Ping,
     Pong,
     ProtocolError,
@@ -94,23 +97,26 @@ class Source:
     pages
         How many pages of RAM the machine has.
     read
-        Returns a page's content by its number.
+        Returns the content of pages by the number of the first and how many.
     dirty_log
         Returns the pages written since it was called last, and forgets them.
     urgent
         There is a second channel: pages that were asked for go there (`pull_urgent`).
     jump
         After a page that was asked for, go on with its neighbours.
+    bulk
+        How many neighbours go together where nobody waits for them, `MAX_RUN` at most.
     """
 
     def __init__(
         self,
         pages: int,
-        read: Callable[[int], bytes],
+        read: Callable[[int, int], bytes],
         dirty_log: Callable[[], Iterable[int]],
         *,
         urgent: bool = False,
         jump: bool = True,
+        bulk: int = 1,
     ) -> None:
         self.state = SourceState.NONE
         self.passes = 0
@@ -128,6 +134,7 @@ class Source:
         self._dirty_log = dirty_log
         self._urgent = urgent
         self._jump = jump
+        self._bulk = bulk
         self._dirty = Bitmap(pages, full=True)
         """Pages to be sent."""
         self._cursor = 0
@@ -136,8 +143,6 @@ class Source:
         """What goes before any page."""
         self._requests: deque[int] = deque()
         self._package: Packaged | None = None
-        self._stale = self._dirty
-        """Pages whose older content the destination may still have when it gets the package."""
         self._there = False
         """The destination is known to have the package."""
         self._received: Bitmap | None = None
@@ -207,8 +212,11 @@ class Source:
 
     # -- what goes out
 
-    def pull(self) -> Message | None:
-        """Return what to send next on the main channel; None for nothing at the moment."""
+    def pull(self, *, background: bool = True) -> Message | None:
+        """Return what to send next on the main channel; None for nothing at the moment.
+
+        Without `background` only what somebody waits for: no page but those asked for.
+        """
         if not self._control and self.state is SourceState.POSTCOPY and not self._dirty:
             self._end()
         if self._control:
@@ -218,9 +226,11 @@ class Source:
                 self.may_run_on = False
             return message
         if self.state is SourceState.PRECOPY:
-            return self._next_of_pass()
+            return self._next_of_pass() if background else None
         if self.state is SourceState.POSTCOPY:
-            return (None if self._urgent else self._next_requested()) or self._next_in_background()
+            if not self._urgent and (requested := self._next_requested()) is not None:
+                return requested
+            return self._next_in_background() if background else None
         return None
 
     def pull_urgent(self) -> Message | None:
@@ -235,7 +245,7 @@ class Source:
             self.passes += self._cursor > 0
             self._sync()
             page = self._dirty.next(0)
-        return None if page is None else self._send(page)
+        return None if page is None else self._send_run(page)
 
     def _next_requested(self) -> Message | None:
         while self._requests:
@@ -251,17 +261,36 @@ class Source:
 
     def _next_in_background(self) -> Message | None:
         page = self._dirty.next(self._cursor)
-        return None if page is None else self._send(page)
+        return None if page is None else self._send_run(page)
 
     def _send(self, page: int) -> Page:
         self._dirty.discard(page)
         self._cursor = page + 1
-        data = self._read(page)
+        data = self._read(page, 1)
         if data == ZERO_PAGE:
             self.zero += 1
             return Page(page, True)
         self.normal += 1
         return Page(page, False, data)
+
+    def _send_run(self, first: int) -> Page | Pages:
+        """Send a page and the dirty neighbours after it, as long as all or none are zero."""
+        count = self._dirty.run(first, self._bulk)
+        if count == 1:
+            return self._send(first)
+        data = self._read(first, count)
+        zero = data.startswith(ZERO_PAGE)
+        for n in range(1, count):
+            if data.startswith(ZERO_PAGE, n * PAGE) is not zero:
+                count = n
+                break
+        self._dirty.discard_run(first, count)
+        self._cursor = first + count
+        if zero:
+            self.zero += count
+            return Pages(first, count, True)
+        self.normal += count
+        return Pages(first, count, False, data[: count * PAGE])
 
     def _sync(self) -> None:
         """Take over the dirty log, and go on with the first page."""
@@ -271,7 +300,6 @@ class Source:
     def _hand_over(self) -> None:
         """Name the pages that are not valid there, and let the package follow."""
         assert self._package
-        self._stale = self._dirty.copy()
         ranges = [*self._dirty.runs()]
         for first in range(0, len(ranges), MAX_RANGES):
             self._control.append(Discard(tuple(ranges[first : first + MAX_RANGES])))
@@ -283,8 +311,9 @@ class Source:
             return
         self._ended = True
         sums = PageSums(self._pages)
-        for page in range(self._pages):
-            sums.put(page, self._read(page))
+        for first in range(0, self._pages, MAX_RUN):
+            count = min(MAX_RUN, self._pages - first)
+            sums.put_pages(first, count, self._read(first, count))
         self._control += [Checksum(sums.digest()), End()]
 
     # -- what comes in
@@ -336,13 +365,14 @@ class Source:
     def _resume(self) -> None:
         if self._received is None:
             raise ProtocolError("ResumeAck before there was anything to resume")
-        self._dirty = self._received.inverted()
-        self._received = None
         self.state = SourceState.POSTCOPY
-        if not self._there:
-            # The package was lost, and perhaps some of the discards before it.
-            self._dirty |= self._stale
+        if self._there:
+            self._dirty = self._received.inverted()
+        else:
+            # Lost with the package may be discards, and newer contents of pages that it has.
+            self._dirty = Bitmap(self._pages, full=True)
             self._hand_over()
+        self._received = None
 
     def _shut(self, status: int) -> None:
         if not self._ended:

@@ -39,6 +39,8 @@ MAX_RANGES: Final = 256
 """How many runs of pages one `Discard` names."""
 MAX_REQUEST: Final = 64
 """How many pages one `RequestPages` asks for."""
+MAX_RUN: Final = 64
+"""How many neighbours one `Pages` has."""
 MAX_BITMAP: Final = (MAX_PAGES >> 3) + 4096
 """Bytes of a packed bitmap: one that cannot be compressed grows a little."""
 MAX_SHAPE: Final = 1024
@@ -108,7 +110,7 @@ class Message:
             raise WireError(f"{_name(self)}: a number does not fit its field: {values}") from None
 
     @classmethod
-    def unpack(cls, payload: bytes) -> Self:
+    def unpack(cls, payload: bytes | memoryview) -> Self:
         """Return the message that a payload holds.
 
         Raises
@@ -118,7 +120,7 @@ class Message:
         """
         layout = _LAYOUTS[cls]
         size = layout.fixed.size
-        tail = payload[size:]
+        tail = bytes(payload[size:])
         if len(payload) < size or len(tail) > layout.limit:
             raise WireError(f"{_name(cls)}: {len(payload)} bytes do not fit its fields")
         values = dict(zip(layout.names, layout.fixed.unpack(payload[:size]), strict=True))
@@ -295,6 +297,25 @@ class Page(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Pages(Message):
+    """The content of neighbours that nobody waits for: all of them zero, or as they are."""
+
+    first: U32
+    count: U32
+    zero: Flag
+    data: Annotated[bytes, MAX_RUN * PAGE] = b""
+
+    def __post_init__(self) -> None:
+        _check_pages(self, self.first, self.count)
+        if self.count > MAX_RUN:
+            raise WireError(f"Pages: {self.count} pages, at most {MAX_RUN} at once")
+        if len(self.data) != (0 if self.zero else self.count * PAGE):
+            raise WireError(
+                f"Pages: {len(self.data)} bytes of {self.count} pages, zero={self.zero}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Checksum(Message):
     """Of the source's whole RAM (`sdeiviz.migration.checksum`)."""
 
@@ -370,6 +391,7 @@ TYPES: Final[dict[int, type[Message]]] = {
     0x21: State,
     0x22: Checksum,
     0x23: End,
+    0x24: Pages,
     0x40: Hello,
     0x41: Proof,
     0x81: Shut,
@@ -392,7 +414,7 @@ def frame(message: Message, sequence: int) -> bytes:
     return header[:-4] + _crc(header, payload).to_bytes(4, "big") + payload
 
 
-def _crc(header: bytes, payload: bytes) -> int:
+def _crc(header: bytes, payload: bytes | memoryview) -> int:
     return zlib.crc32(payload, zlib.crc32(header[:-4]))
 
 
@@ -427,7 +449,7 @@ class Decoder:
         self._sequence = 0
         self._error: WireError | None = None
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
         """Take bytes as they come, and yield the messages that are complete now.
 
         Raises
@@ -483,11 +505,11 @@ class Decoder:
             raise WireError(f"{_name(cls)}: {length} bytes do not fit its fields")
         if len(buffer) < HEADER.size + length:
             return None
-        payload = bytes(buffer[HEADER.size : HEADER.size + length])
-        if _crc(header, payload) != crc:
-            raise WireError(f"{_name(cls)}: damaged on the way (CRC)")
-        self._check_sequence(sequence)
-        message = cls.unpack(payload)
+        with memoryview(buffer) as view, view[HEADER.size : HEADER.size + length] as payload:
+            if _crc(header, payload) != crc:
+                raise WireError(f"{_name(cls)}: damaged on the way (CRC)")
+            self._check_sequence(sequence)
+            message = cls.unpack(payload)
         del buffer[: HEADER.size + length]
         self._sequence = (sequence + 1) % SEQUENCES
         return message

@@ -1,7 +1,7 @@
 """What drawings have in common: the document, fillings that differ by more than colour, axes."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
@@ -18,6 +18,7 @@ _FILLINGS: Final = {
     "cross": ("pane", "bad", "M0 0L6 6M6 0L0 6"),
     "back": ("pane", "bad", "M-1 -1L7 7M-1 5L1 7M5 -1L7 1"),
     "bars": ("pane", "bad", "M0 1.5H6M0 4.5H6"),
+    "posts": ("pane", "muted", "M1.5 0V6M4.5 0V6"),
     "dots": ("pane", "rule", "M1 1.5H2.5M4 4.5H5.5"),
     "empty": ("pane", "", ""),
 }
@@ -160,3 +161,35 @@ def ticks(length: int, most: int = 8) -> tuple[list[int], str, int]:
         if length >= size or size == 1
     )
     return list(range(0, length + 1, step)), unit, size
+
+
+def axis(length: int, x: float, width: float, y: float) -> str:
+    """Return an axis of time: how many nanoseconds it is long, and where it is."""
+    places, unit, size = ticks(length)
+    parts = [f'<path class="rule" d="M{x:g} {y:g}h{width:g}"/>']
+    for place in places:
+        at = x + place * width / length
+        parts.append(f'<path class="rule" d="M{at:.1f} {y:g}v5"/>')
+        parts.append(text(round(at, 1), y + 18, f"{place / size:g}", "middle muted"))
+    parts.append(text(x + width + 10, y + 18, unit, "muted"))
+    return "".join(parts)
+
+
+def steps(tops: Sequence[int], high: int, wide: float) -> str:
+    """Return the outline of an area whose height changes in steps; equal neighbours are one.
+
+    Parameters
+    ----------
+    tops
+        Heights, from left to right.
+    high
+        Where the ground is: how far below the highest that a top may be.
+    wide
+        How wide a step is.
+    """
+    path, at, since = f"M0 {high}", 0, 0
+    for n, top in enumerate([*tops, 0]):
+        if top != at:
+            path += (f"h{(n - since) * wide:g}" if n > since else "") + f"v{at - top}"
+            at, since = top, n
+    return path + "z"

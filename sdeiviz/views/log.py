@@ -99,6 +99,8 @@ _PROBES: Final = {
     "switch": "thread {0} to {1}",
     "sleep": "thread {0} sleeps: token {token}",
     "wake": "thread {0} wakes: token {token}",
+    "wait": "thread {0} waits, but for no page",
+    "go": "thread {0} need not wait any longer",
     "start": "measuring begins",
     "end": "measuring ends",
 }

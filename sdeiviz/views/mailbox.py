@@ -110,13 +110,14 @@ def _busy(mode: Mode, view: ApfView, notification: Notification) -> bool:
 
 def _next_fault(snapshot: Snapshot, mode: Mode, view: ApfView) -> str:
     if not mode.asynchronous:
-        return "a fault waits: this mode has them all wait"
+        return "a fault now would wait, because in this mode they all do"
     why = _why_not(snapshot, mode, view)
     if len(view.pending) + len(view.done) >= SLOTS:
-        return f"a fault waits: {SLOTS} are in flight"
+        return f"a fault now would wait, because {SLOTS} are in flight"
     if why:
-        return f"a fault {'halts the PE' if mode.undeliverable_halts else 'waits'}: {why}"
-    return "a fault at EL0 is told to the guest"
+        what = "halt the PE" if mode.undeliverable_halts else "wait"
+        return f"a fault now would {what}, because {why}"
+    return "a fault at EL0 would be told to the guest"
 
 
 def _why_not(snapshot: Snapshot, mode: Mode, view: ApfView) -> str:

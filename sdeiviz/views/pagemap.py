@@ -1,9 +1,9 @@
 """The pages that the host may take away, each by where it is."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from sdeiviz.debugger.snapshot import PagesView, Snapshot
 from sdeiviz.machine.paging import PageState
@@ -23,7 +23,9 @@ STATES: Final = {
 }
 """Name, filling and letter of each state."""
 
-_WIDTH, _LEFT = 704, 92  # pixels
+_State = TypeVar("_State", bound=int)
+
+WIDTH, LEFT = 704, 92  # pixels
 
 
 def touched(pages: PagesView) -> PagesView:
@@ -56,17 +58,36 @@ def cells(pages: PagesView) -> tuple[int, list[PageState]]:
 
     A cell shows that a page is being fetched as soon as one of its pages is; else what most are.
     """
-    each = max(1, -(-len(pages.states) // CELLS))
+    return grouped(pages.states, STATES, [PageState.FETCHING])
+
+
+def grouped(
+    states: bytes, kinds: Iterable[_State], rare: Iterable[_State]
+) -> tuple[int, list[_State]]:
+    """Return how many pages share a cell, and what each cell shows.
+
+    Parameters
+    ----------
+    states
+        One for each page.
+    kinds
+        All that there are; of those that are equally frequent the first is shown.
+    rare
+        What a cell shows as soon as one of its pages is so, the first before the second.
+    """
+    kinds, rare = list(kinds), list(rare)
+    each = max(1, -(-len(states) // CELLS))
     shown = []
-    for at in range(0, len(pages.states), each):
-        amounts = Counter(pages.states[at : at + each])
-        most = max(STATES, key=lambda state: amounts[state])
-        shown.append(PageState.FETCHING if amounts[PageState.FETCHING] else most)
+    for at in range(0, len(states), each):
+        amounts = Counter(states[at : at + each])
+        most = max(kinds, key=lambda state: amounts[state])
+        shown.append(next((state for state in rare if amounts[state]), most))
     return each, shown
 
 
-def _columns(shown: list[PageState]) -> int:
-    return 32 if len(shown) <= 256 else 64
+def columns_of(cells: int) -> int:
+    """Return how many cells a row has."""
+    return 32 if cells <= 256 else 64
 
 
 def _summary(pages: PagesView) -> str:
@@ -99,7 +120,7 @@ def text(snapshot: Snapshot) -> str:
     )
     lines = [summary, legend]
     lines += [said for said in (_shared(each), _told(fault) if fault else "") if said]
-    columns = _columns(shown)
+    columns = columns_of(len(shown))
     for at in range(0, len(shown), columns):
         letters = "".join(STATES[state][2] for state in shown[at : at + columns])
         lines.append(f"{_address(pages, at * each):>12}  {letters}")
@@ -136,21 +157,16 @@ def svg(snapshot: Snapshot) -> str:
     amounts, summary = counts(pages), _summary(pages)
     pages = touched(pages)
     each, shown = cells(pages)
-    columns = _columns(shown)
-    side = _WIDTH // columns
+    columns = columns_of(len(shown))
+    side = WIDTH // columns
     top, rows = 28, -(-len(shown) // columns)
-    parts = [drawing.text(_LEFT, 16, summary, "strong")]
+    parts = [drawing.text(LEFT, 16, summary, "strong")]
     for state, (_, filling, _) in STATES.items():
-        path = "".join(
-            f"M{_LEFT + x * side} {top + y * side}h{run * side}v{side}h-{run * side}z"
-            for x, y, run in _runs(shown, columns, state)
-        )
-        if path:
-            parts.append(f'<path fill="url(#{filling})" d="{path}"/>')
-    parts.append(_grid(len(shown), columns, side, top))
+        parts.append(area(shown, columns, state, filling, top))
+    parts.append(grid(len(shown), columns, side, top))
     parts += [
         drawing.text(
-            _LEFT - 8,
+            LEFT - 8,
             top + y * side + side / 2 + 4,
             _address(pages, y * columns * each),
             "muted end",
@@ -159,23 +175,33 @@ def svg(snapshot: Snapshot) -> str:
     ]
     y = top + rows * side + 22.0
     items = [(filling, f"{name}: {amounts[s]:,}") for s, (name, filling, _) in STATES.items()]
-    legend, y = drawing.legend(items, _LEFT, y, _WIDTH)
+    legend, y = drawing.legend(items, LEFT, y, WIDTH)
     parts.append(legend)
     if said := _shared(each):
-        parts.append(drawing.text(_LEFT, y, said, "muted"))
+        parts.append(drawing.text(LEFT, y, said, "muted"))
         y += 20
     if fault := last_fault(snapshot):
         cell = (fault.gfn - pages.first) // each
-        x, row = _LEFT + cell % columns * side, top + cell // columns * side
-        parts += [_ring(x, row, side), _ring(_LEFT + 1, y - 10, 11)]
-        parts.append(drawing.text(_LEFT + 20, y, _told(fault)))
+        x, row = LEFT + cell % columns * side, top + cell // columns * side
+        parts += [_ring(x, row, side), _ring(LEFT + 1, y - 10, 11)]
+        parts.append(drawing.text(LEFT + 20, y, _told(fault)))
         y += 20
     title = f"{TITLE}: {summary}"
-    size = _LEFT + _WIDTH + 8, y - 8
+    size = LEFT + WIDTH + 8, y - 8
     return drawing.document("sdeiviz-pagemap", _SHEET, size, title, "\n".join(parts))
 
 
-def _runs(shown: list[PageState], columns: int, state: PageState) -> Iterator[tuple[int, int, int]]:
+def area(shown: Sequence[int | None], columns: int, state: int, filling: str, top: float) -> str:
+    """Return all cells in a state, "" for none: neighbours in a row are one rectangle."""
+    side = WIDTH // columns
+    path = "".join(
+        f"M{LEFT + x * side} {top + y * side:g}h{run * side}v{side}h-{run * side}z"
+        for x, y, run in runs(shown, columns, state)
+    )
+    return f'<path fill="url(#{filling})" d="{path}"/>' if path else ""
+
+
+def runs(shown: Sequence[int | None], columns: int, state: int) -> Iterator[tuple[int, int, int]]:
     """Yield column, row and length of all runs of a state."""
     for at in range(0, len(shown), columns):
         row = shown[at : at + columns]
@@ -189,16 +215,17 @@ def _runs(shown: list[PageState], columns: int, state: PageState) -> Iterator[tu
             begin = end + 1
 
 
-def _grid(length: int, columns: int, side: int, top: int) -> str:
+def grid(length: int, columns: int, side: int, top: int) -> str:
+    """Return the lines between cells."""
     full, rest = divmod(length, columns)
     path = ""
     for y in range(full + bool(rest) + 1):
         wide = columns if y <= full else rest
-        path += f"M{_LEFT} {top + y * side}h{wide * side}"
+        path += f"M{LEFT} {top + y * side}h{wide * side}"
     for x in range(columns + 1):
         high = full + (x <= rest and rest > 0)
         if high:
-            path += f"M{_LEFT + x * side} {top}v{high * side}"
+            path += f"M{LEFT + x * side} {top}v{high * side}"
     return f'<path class="cells" d="{path}"/>'
 
 

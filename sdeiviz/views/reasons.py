@@ -13,7 +13,7 @@ NONE: Final = "No page was missing so far."
 
 DECISIONS: Final = {
     Decision.WAIT: "The PE waits for the page, and nothing runs on it.",
-    Decision.NOTIFIED: "The guest is told, puts the thread to sleep and runs another.",
+    Decision.NOTIFIED: "The guest is told, unless the page is first, and runs another.",
     Decision.HALT: "The PE halts until a page or an interrupt comes, then tries again.",
     Decision.RETRY: "The PE tries again at once, until the page is there.",
 }

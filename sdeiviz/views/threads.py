@@ -1,8 +1,8 @@
 """Which thread of the guest did what, and when: read from a trace, for the views that draw it.
 
 The guest tells by its probes (`sdeiviz.trace.ProbeHit`): ``thread`` (number, PE, kind), ``switch``
-(from, to), ``sleep`` and ``wake`` (thread, token), ``start`` and ``end`` of what is measured. The
-rest is the host's.
+(from, to), ``sleep`` and ``wake`` (thread, token), ``wait`` and ``go`` (thread) where it waits for
+anything else, ``start`` and ``end`` of what is measured. The rest is the host's.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,6 +36,8 @@ class Doing(StrEnum):
     """The same, but an interrupt may use the PE."""
     ASLEEP = "asleep"
     """Asleep over a page, by the guest's choice."""
+    WAITING = "waiting"
+    """Asleep over anything else: a lock, or the others' arrival."""
     STALLED = "stalled"
     """It could run, but its PE waits for another thread's page."""
     READY = "ready"
@@ -43,6 +45,8 @@ class Doing(StrEnum):
     IDLE = "idle"
     """The PE has no thread to run."""
     OFF = "off"
+    STOPPED = "stopped"
+    """The machine stands: its guest is handed over to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class Follower:
         self.kinds: dict[_Whose, int] = {}
         """The kind of each thread."""
         self._held: dict[int, Doing] = {}
-        self._asleep: set[_Whose] = set()
+        self._asleep: dict[_Whose, Doing] = {}
         self._threads: dict[int, set[_Whose]] = {}
         self._now: dict[_Whose, tuple[Doing, int]] = {}
         self._spans: dict[_Whose, list[tuple[Doing, int, int]]] = {}
@@ -164,11 +168,12 @@ class Follower:
             case ProbeHit(name="switch", arguments=(old, new, *_)):
                 self.current[pe] = new
                 self._meet(pe, old, new)
-            case ProbeHit(name="sleep", arguments=(thread, *_)):
-                self._asleep.add((pe, thread))
+            case ProbeHit(name="sleep" | "wait", arguments=(thread, *_)):
+                over_page = event.name == "sleep"
+                self._asleep[pe, thread] = Doing.ASLEEP if over_page else Doing.WAITING
                 self._meet(pe, thread)
-            case ProbeHit(name="wake", arguments=(thread, *_)):
-                self._asleep.discard((pe, thread))
+            case ProbeHit(name="wake" | "go", arguments=(thread, *_)):
+                self._asleep.pop((pe, thread), None)
                 self._meet(pe, thread)
             case VcpuBlocked():
                 self._held[pe] = Doing.HALTED if event.halted else Doing.BLOCKED
@@ -211,9 +216,8 @@ class Follower:
             return self._held.get(pe, Doing.IDLE if idle else Doing.RUNNING)
         if thread == current:
             return self._held.get(pe, Doing.RUNNING)
-        if whose in self._asleep:
-            return Doing.ASLEEP
-        return Doing.READY if pe not in self._held else Doing.STALLED
+        awake = Doing.READY if pe not in self._held else Doing.STALLED
+        return self._asleep.get(whose, awake)
 
     def _update(self, whose: _Whose, time: int) -> None:
         doing = self._doing(whose)

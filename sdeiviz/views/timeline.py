@@ -21,8 +21,10 @@ _FILLINGS: Final = {
     Doing.BLOCKED: "cross",
     Doing.HALTED: "bars",
     Doing.ASLEEP: "slant",
+    Doing.WAITING: "posts",
     Doing.STALLED: "back",
     Doing.READY: "dots",
+    Doing.STOPPED: "grey",
 }
 """Idle and off stay empty."""
 _LETTERS: Final = {
@@ -30,18 +32,21 @@ _LETTERS: Final = {
     Doing.BLOCKED: "X",
     Doing.HALTED: "h",
     Doing.ASLEEP: "z",
+    Doing.WAITING: "w",
     Doing.STALLED: "x",
     Doing.READY: ".",
-    Doing.IDLE: " ",
-    Doing.OFF: " ",
+    Doing.STOPPED: "-",
 }
+"""Idle and off are blank."""
 _SAYS: Final = {
     Doing.RUNNING: "runs",
     Doing.BLOCKED: "blocked: waits for its page",
     Doing.HALTED: "halted: waits, except for interrupts",
     Doing.STALLED: "stalled: its PE waits for another's page",
     Doing.ASLEEP: "asleep over its page",
+    Doing.WAITING: "waiting: for a lock, not a page",
     Doing.READY: "ready: another runs",
+    Doing.STOPPED: "stands: is handed over",
 }
 _MARKS: Final = {
     "notified": ("\N{WHITE DOWN-POINTING TRIANGLE}", "v", "fault, guest told"),
@@ -152,7 +157,9 @@ def text_of(run: History, length: int | None = None) -> str:
     if not run.rows:
         return NONE
     names = max(len(name) for name in (*(f"  {row.name}" for row in run.rows), "fault, guest told"))
-    lines = [f"{words.duration(took)}; each letter is {words.duration(length // STRIP)}"]
+    used = {doing for row in run.rows for doing in row.spent()}
+    legend = ", ".join(f"{letter} {doing}" for doing, letter in _LETTERS.items() if doing in used)
+    lines = [f"{words.duration(took)}; each letter is {words.duration(length // STRIP)}: {legend}"]
     for row in run.rows:
         indent = "" if row.thread is None else "  "
         if row.thread is None:
@@ -170,7 +177,7 @@ def text_of(run: History, length: int | None = None) -> str:
 def _strip(row: Row, start: int, length: int) -> str:
     letters = ""
     for spent in _bins(row, start, length, STRIP):
-        letters += _LETTERS[max(spent, key=lambda d: spent[d])] if spent else " "
+        letters += _LETTERS.get(max(spent, key=lambda d: spent[d]), " ") if spent else " "
     return f"|{letters}|"
 
 
@@ -203,28 +210,38 @@ def _bins(row: Row, start: int, length: int, bins: int) -> list[dict[Doing, int]
 # -- as a drawing
 
 
-def drawn(runs: Sequence[Run]) -> str:
-    """Return a drawing of runs, one above the other, on one axis of time."""
+def drawn(runs: Sequence[Run], *, title: str = TITLE, whole: str = "measured") -> str:
+    """Return a drawing of runs, one above the other, on one axis of time.
+
+    Parameters
+    ----------
+    title
+        What it shows.
+    whole
+        What the whole time of a run is called.
+    """
     length = _longest(runs)
     parts: list[str] = []
     used: set[Doing] = set()
     y = 4.0
+    threads = any(row.thread is not None for _, run in runs for row in run.rows)
     for label, run in runs:
         if label:
             took = words.duration(run.end - run.start)
             parts.append(drawing.text(4, y + 14, label, "strong"))
-            parts.append(drawing.text(_LEFT + _PLOT, y + 14, f"measured: {took}", "muted end"))
+            parts.append(drawing.text(_LEFT + _PLOT, y + 14, f"{whole}: {took}", "muted end"))
             y += 20
         for row in run.rows:
             used |= row.spent().keys()
             if row.thread is None:
                 parts.append(_marks(run, row.vcpu, length, y))
                 y += 22
-            parts.append(_row(row, run, length, y))
-            y += (_PE_ROW if row.thread is None else _ROW) + _GAP
+            high = _PE_ROW if row.thread is None and threads else _ROW
+            parts.append(_row(row, run, length, y, high))
+            y += high + _GAP
         y += 8
     if used:
-        parts.append(_axis(length, y))
+        parts.append(drawing.axis(length, _LEFT, _PLOT, y))
         fills = [(_FILLINGS[doing], says) for doing, says in _SAYS.items() if doing in used]
         legend, y = drawing.legend(fills, _LEFT, y + 40, _PLOT + _RIGHT)
         parts.append(legend)
@@ -232,7 +249,7 @@ def drawn(runs: Sequence[Run]) -> str:
             parts.append(drawing.text(_LEFT + 150 * n, y, f"{sign} {says}"))
     else:
         parts.append(drawing.text(4, y, NONE))
-    title = f"{TITLE}: " + " and ".join(label or "up to now" for label, _ in runs)
+    title += ": " + " and ".join(label or "up to now" for label, _ in runs)
     size = _LEFT + _PLOT + _RIGHT, y + 10
     return drawing.document("sdeiviz-timeline", _SHEET, size, title, "\n".join(parts))
 
@@ -247,8 +264,8 @@ _SHEET: Final = drawing.look(
 )
 
 
-def _row(row: Row, run: History, length: int, y: float) -> str:
-    high, indent, look = (_PE_ROW, 4, "muted") if row.thread is None else (_ROW, 14, "strong")
+def _row(row: Row, run: History, length: int, y: float, high: int) -> str:
+    indent, look = (4 if row.thread is None else 14), ("muted" if high == _PE_ROW else "strong")
     spent = row.spent()
     share = dict(zip(spent, words.percentages(list(spent.values())), strict=True))
     runs = f"runs {share.get(Doing.RUNNING, '0 %')}"
@@ -274,18 +291,8 @@ def _areas(row: Row, start: int, length: int, high: int) -> str:
     for n, filling in enumerate(_FILLINGS.values()):
         if any(column[n] for column in heights):
             tops = [sum(column[: n + 1]) for column in heights]
-            parts.insert(0, f'<path fill="url(#{filling})" d="{_steps(tops, high)}"/>')
+            parts.insert(0, f'<path fill="url(#{filling})" d="{drawing.steps(tops, high, _BIN)}"/>')
     return "".join(parts)
-
-
-def _steps(tops: Sequence[int], high: int) -> str:
-    """Return the outline of an area whose height changes in steps; equal neighbours are one."""
-    path, at, since = f"M0 {high}", 0, 0
-    for n, top in enumerate([*tops, 0]):
-        if top != at:
-            path += (f"h{(n - since) * _BIN:g}" if n > since else "") + f"v{at - top}"
-            at, since = top, n
-    return path + "z"
 
 
 def _marks(run: History, vcpu: int, length: int, y: float) -> str:
@@ -305,15 +312,4 @@ def _marks(run: History, vcpu: int, length: int, y: float) -> str:
         if at:
             path = "".join(f"M{_LEFT + 4 * n + 2} {y + top:g}{shape}" for n in sorted(at))
             parts.append(f'<path class="{kind}" d="{path}"/>')
-    return "".join(parts)
-
-
-def _axis(length: int, y: float) -> str:
-    places, unit, size = drawing.ticks(length)
-    parts = [f'<path class="rule" d="M{_LEFT} {y:g}h{_PLOT}"/>']
-    for place in places:
-        x = _LEFT + place * _PLOT / length
-        parts.append(f'<path class="rule" d="M{x:.1f} {y:g}v5"/>')
-        parts.append(drawing.text(round(x, 1), y + 18, f"{place / size:g}", "middle muted"))
-    parts.append(drawing.text(_LEFT + _PLOT + 10, y + 18, unit, "muted"))
     return "".join(parts)

@@ -1,10 +1,12 @@
 """What is measured: each row with ours, its baseline and its floor."""
 
 import dataclasses
+import json
 import random
 import statistics
 import subprocess
 import sys
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +20,11 @@ from sdeiviz.abi.sdei import FIRST_FUNCTION, Call
 from sdeiviz.experiment import load as load_parameters
 from sdeiviz.experiment import run
 from sdeiviz.guests import Image, load
+from sdeiviz.machine import Paging
 from sdeiviz.machine.memory import DEFAULT_SIZE, RAM_BASE
+from sdeiviz.migration.live import migrate
 from sdeiviz.sdei import Dispatcher, profile
-from tests.benchmarks import guests
+from tests.benchmarks import guests, transfers
 from tests.benchmarks.baseline import bare
 from tests.benchmarks.run import ROOT, Row, seconds
 
@@ -37,6 +41,7 @@ def rows(directory: Path) -> Iterator[Row]:
     yield faults(directory)
     yield from stepping()
     yield from goto()
+    yield from migrations()
     yield imports()
 
 
@@ -250,6 +255,51 @@ def goto() -> Iterator[Row]:
             floor,
             turns=1,
         )
+
+
+def migrations() -> Iterator[Row]:
+    """A guest over loopback into another process; bare, sockets carry as many bytes of RAM.
+
+    Wall time, as all that waits is in it. RAM holds random bytes but for a sixteenth, and is new
+    where it goes to on both sides. The guest of the first two rows stands still, that of the third
+    runs, and is complete when all has come and is compared.
+    """
+    size = 256 << 20
+
+    def move(guest: str, passes: int) -> tuple[float, dict[str, Any]]:
+        options = {"memory": size, "paging": Paging("sync")}
+        vm = VirtualMachine(guest, **options)
+        vm.run(2_000_000)
+        noise = random.Random(1).randbytes(1 << 20)
+        for start in range(RAM_BASE + size // 16, RAM_BASE + size, len(noise)):
+            vm.write_memory(start, noise)
+        with transfers.peer(transfers.DESTINATION, guest, str(size)) as (port, peer):
+            began = time.perf_counter()
+            migrate(vm, ("127.0.0.1", port), passes=passes)
+            took = time.perf_counter() - began
+            assert peer.stdout
+            return took, json.loads(peer.stdout.readline())
+
+    def bare() -> float:
+        with transfers.peer(transfers.SINK, str(size)) as (port, _):
+            return size / transfers.send(port, size) / 1e6
+
+    def placed() -> float:
+        _, report = move("hello", 0)
+        return report["destination"]["placed"] / (report["times"]["postcopy"] / 1e9) / 1e3
+
+    yield Row(
+        "migration of 256 MB; socket to socket",
+        "native",
+        "MB/s",
+        lambda: size / move("hello", 1)[0] / 1e6,
+        bare,
+        "ratio >= 0.5",
+    )
+    yield Row("migration: pages placed after the switch", "native", "k/s", placed, None, turns=1)
+    yield Row(
+        "migration of 256 MB, running", "native", "s", lambda: move("kernel", 1)[0], None, turns=1
+    )
 
 
 def imports() -> Row:

@@ -1,8 +1,21 @@
 """Beside what others measured: each rate over its own window, and no row of another case."""
 
+import dataclasses
+
 import pytest
 
-from sdeiviz.experiment import ExperimentError, Table, compare, complete, jobs, load, report
+from sdeiviz.experiment import (
+    ExperimentError,
+    Table,
+    claim,
+    compare,
+    complete,
+    jobs,
+    load,
+    load_postcopy,
+    report,
+)
+from sdeiviz.experiment.table import Row
 from tests.experiment.bench import fake_run
 
 OURS = load().set("window.short", 100_000_000).set("window.swap", 500_000_000)
@@ -62,3 +75,55 @@ def test_report(rows):
     assert line.split()[:3] == ["swap_bound", "arm64-v4", "+50.0%"]
     assert line.endswith("+90.0% .. +100.0%")
     assert [text.split()[1] for text in published] == ["+27.7%", "+39.4%"]
+
+
+def migrated(case: str, mode: str, seed: int, computed: int, touched: int) -> Row:
+    """Return a row of a migration: a window of 1 ms, of which half was blocked without telling."""
+    told = mode != "sync"
+    numbers = {
+        "window": 1_000_000,
+        "computed": computed,
+        "touched": touched,
+        "served": 0,
+        "faults": 10,
+        "notified": 8 * told,
+        "retry": 0,
+        "latency_mean": 250_000 if told else 150_000,
+        "blocktime": 10_000 if told else 500_000,
+    }
+    row = {"case.name": case, "mode": mode, "seed": str(seed), "varied": ""}
+    return row | {f"result.{name}": str(value) for name, value in numbers.items()}
+
+
+def test_the_claim():
+    ours = load_postcopy()
+    rows = [
+        migrated("v3", "sync", 1, 100, 50),
+        migrated("v3", "arm64-v4", 1, 150, 100),
+        migrated("v3", "sync", 2, 100, 50),
+        migrated("v3", "arm64-v4", 2, 170, 100),
+        migrated("m_alone", "sync", 1, 0, 50),
+        migrated("m_alone", "arm64-v4", 1, 0, 49),
+    ]
+    head, alone, within, of_v3, claimed = claim(ours, rows).splitlines()
+    assert "M pages" in head
+    assert within.split() == (
+        "v3 arm64-v4 +60.0% +50.0% .. +70.0% +100.0% 80% 150 250 50% 1.0% within"
+        " +85.0% .. +100.0%".split()
+    )
+    assert "+67.5% .. +68.6%" in of_v3
+    assert claimed.startswith("claim: published +41.0% .. +68.0%")
+    assert alone.split()[:3] == ["m_alone", "arm64-v4", "-2.0%"]
+
+
+@pytest.mark.parametrize(
+    ("computed", "word"), [(140, "below"), (141, "within"), (168, "within"), (169, "above")]
+)
+def test_where_a_gain_falls(computed, word):
+    ours = load_postcopy()
+    case = dataclasses.replace(ours.migration("v3"), outside="For a reason.")
+    ours = dataclasses.replace(ours, migrations={"v3": case})
+    rows = [migrated("v3", mode, 1, c, 1) for mode, c in (("sync", 100), ("arm64-v4", computed))]
+    text = claim(ours, rows)
+    assert f" {word} " in text
+    assert ("For a reason." in text) is (word != "within")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sdeiviz.experiment import ParameterError, Parameters, load
+from sdeiviz.experiment import ParameterError, Parameters, load, load_postcopy
+from sdeiviz.experiment.parameters import varied
 from sdeiviz.machine.costs import Costs
 from sdeiviz.machine.latency import Constant, LogNormal
 
@@ -142,7 +143,7 @@ def test_latency_of_a_case(ours):
         (GOOD + CASE.replace('["sync", "arm64-v4"]', "[]"), "at least one mode"),
         (GOOD + CASE.replace("expect", 'compare = ["x"]\nexpect'), "no published result 'x'"),
         (GOOD + CASE + SWEEP.replace("400, 2700", "100"), "100 is not in 400 to 2700"),
-        (GOOD + CASE + SWEEP.replace("costs.exit", "order"), "no field of a case to vary"),
+        (GOOD + CASE + SWEEP.replace("costs.exit", "what"), "no field of a case to vary"),
         (GOOD + CASE + SWEEP.replace('"one"', '"two"'), "no case 'two'"),
         (GOOD + CASE + SWEEP.replace('["sync"]', '["x"]'), "no mode 'x'"),
     ],
@@ -169,3 +170,106 @@ def test_names_that_do_not_exist(ours):
     for ask in (ours.__getitem__, ours.case, ours.sweep):
         with pytest.raises(ParameterError, match=r"'nothing'.*choose from"):
             ask("nothing")
+
+
+MIGRATION = """
+[migration.one]
+what = "one of each"
+m = 1
+c = 1
+order = "random"
+pages = "costs.exit"
+memory = "costs.exit"
+work = "costs.exit"
+bandwidth = "costs.exit"
+delay = "costs.exit"
+buffer = "latency.swap"
+modes = ["sync", "arm64-v4"]
+expect = [0, 1]
+why = "because"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MIGRATION.replace('"latency.swap"', '"latency.no"'), "no parameter 'latency.no'"),
+        (MIGRATION.replace('"arm64-v4"', '"arm64-v9"'), "no mode 'arm64-v9'"),
+        (MIGRATION.replace('["sync", "arm64-v4"]', "[]"), "at least one mode"),
+        (MIGRATION.replace('"random"', '"none"'), "order is sequential or random"),
+        (MIGRATION.replace("m = 1", "m = 1\npasses = -1"), "negative threads or passes"),
+        (MIGRATION.replace("m = 1", "m = 1\nurgent = 1"), "urgent: 1 is not what is wanted"),
+        (MIGRATION.replace("expect", 'compare = ["x"]\nexpect'), "no published result 'x'"),
+        (MIGRATION + SWEEP.replace('"costs.exit"', '"order"'), "400 is no order"),
+        (MIGRATION + SWEEP.replace('"costs.exit"', '"serve"'), "no field of a case to vary"),
+        ("include = 1", "want tables"),
+    ],
+)
+def test_what_is_refused_of_migrations(tmp_path, text, message):
+    with pytest.raises(ParameterError, match=r"parameters\.toml: ") as refused:
+        read(tmp_path, text if text.startswith("include") else GOOD + text)
+    assert message in str(refused.value)
+
+
+def test_a_migration_and_a_sweep_of_it(tmp_path):
+    sweep = SWEEP.replace('"costs.exit"', '"order"').replace("400, 2700", "0, 1")
+    loaded = read(tmp_path, GOOD + MIGRATION + sweep)
+    case = loaded.migration("one")
+    assert [varied(loaded, case, "order", n)[1].order for n in (0, 1)] == ["sequential", "random"]
+    assert [varied(loaded, case, "jump", n)[1].jump for n in (0, 1)] == [False, True]
+    assert loaded.sweep("exits").values == (0, 1)
+
+
+def including(directory: Path, names: str, own: str = "") -> Parameters:
+    (directory / "other.toml").write_text(GOOD + CASE, "utf-8")
+    return read(directory, f'[include]\n"other.toml" = {names}\n{own}')
+
+
+def test_what_another_file_says_is_not_said_twice(tmp_path):
+    assert list(including(tmp_path, '["costs"]').values) == ["costs.exit"]
+    assert list(including(tmp_path, '["latency.swap"]').values) == ["latency.swap"]
+    assert not including(tmp_path, '["latency.swap"]').cases
+    own = GOOD.replace("costs.exit", "costs.place")
+    both = including(tmp_path, '["costs"]', own)
+    assert set(both.values) == {"costs.exit", "costs.place", "latency.swap"}
+
+
+@pytest.mark.parametrize(
+    ("names", "own", "message"),
+    [
+        ('["no"]', "", "include: there is no no to take over"),
+        ('["costs.no"]', "", "include: there is no costs.no to take over"),
+        ('"costs"', "", "include: want a list"),
+        ('["costs"]', GOOD, "include: costs.exit is here already"),
+    ],
+)
+def test_what_cannot_be_taken_over(tmp_path, names, own, message):
+    with pytest.raises(ParameterError, match=r"parameters\.toml: ") as refused:
+        including(tmp_path, names, own)
+    assert message in str(refused.value)
+
+
+def test_a_file_to_include_that_is_not_there(tmp_path):
+    with pytest.raises(ParameterError, match="No such file"):
+        read(tmp_path, '[include]\n"none.toml" = ["costs"]')
+
+
+def test_post_copy_s_parameters():
+    """What is typed from the mails, and what is the other experiment's."""
+    postcopy, ours = load_postcopy(), load()
+    assert postcopy.costs == ours.costs
+    assert postcopy.published["v2_postcopy_c_rate"] == ours.published["v2_postcopy_c_rate"]
+    assert postcopy["host.service"] == pytest.approx(1e9 / 150_000, rel=0.01)
+    assert postcopy["link.v2"] == 765.53e6
+    assert postcopy["link.v3"] == (487e6 + 492e6) / 2
+    zeros = 1 - postcopy["workload.v2_pages"] / (postcopy["workload.v2_memory"] * 256)
+    assert zeros == pytest.approx(861_559 / (861_559 + 219_929), abs=5e-3)
+    for parameter in postcopy.values.values():
+        assert parameter.source != "assumed" or (parameter.range and parameter.why), parameter.name
+
+
+def test_claims_are_as_they_were_printed():
+    published = load_postcopy().published
+    rate_v2 = (89.242e9 / 658_955) / (19.723e9 / 240_635) - 1
+    assert published["v2_postcopy_c_rate"].low == pytest.approx(rate_v2, abs=1e-3)
+    assert str(published["v3_migration_c_rate"]) == "+67.5% .. +68.6%"

@@ -4,7 +4,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sdeiviz.experiment import ExperimentError, Job, Table, complete, jobs, load, sweep_jobs
+from sdeiviz.experiment import (
+    ExperimentError,
+    Job,
+    Table,
+    complete,
+    jobs,
+    load,
+    load_postcopy,
+    migrate,
+    sweep_jobs,
+)
 from tests.experiment.bench import fake_run
 
 OURS = load().set("window.short", 100_000_000).set("window.swap", 500_000_000)
@@ -111,3 +121,53 @@ def test_a_table_of_other_columns(tmp_path):
     path.write_text(path.read_text().replace("costs.exit", "costs.entry"))
     with pytest.raises(ExperimentError, match="other columns"):
         list(complete([job], Table(path), runner=fake_run))
+
+
+def test_jobs_of_a_migration_and_of_a_sweep_of_one():
+    postcopy = load_postcopy()
+    found = jobs(postcopy.migration("vanilla"), postcopy)
+    assert [(job.seed, job.mode) for job in found] == [
+        (seed, mode) for seed in (1, 2, 3) for mode in ("sync", "arm64-v4")
+    ]
+    swept = sweep_jobs("order", postcopy)
+    assert [job.case.order for job in swept[::2]] == ["sequential", "random"]
+    assert swept[0].inputs()["varied"] == "order"
+    assert swept[0].inputs()["case.order"] == "sequential"
+    assert swept[0].inputs()["link.bandwidth"] == "1000000000.0"
+    assert sweep_jobs("delay", postcopy)[0].parameters["link.delay"] == 5000
+
+
+def test_progress_is_told_from_nothing_to_all(tmp_path):
+    work, seen = jobs(OURS.case("ablation"), OURS), []
+    rows = complete(
+        work, Table(tmp_path / "t.csv"), runner=fake_run, progress=lambda *n: seen.append(n)
+    )
+    next(rows)
+    assert seen == [(0, 5), (1, 5)]
+    list(rows)
+    assert seen == [(n, 5) for n in range(6)]
+
+
+def test_migrations_go_on_where_they_were_cut_off(tmp_path):
+    postcopy = load_postcopy().set("workload.pages", 64).set("workload.memory", 8)
+    path, work = tmp_path / "t.csv", jobs(postcopy.migration("vanilla"), postcopy, [1, 2])
+    whole = list(complete(work, Table(path), runner=migrate))
+    assert [(row["mode"], row["seed"]) for row in whole] == [
+        ("sync", "1"),
+        ("arm64-v4", "1"),
+        ("sync", "2"),
+        ("arm64-v4", "2"),
+    ]
+    assert {row["result.errors"] for row in whole} == {"0"}
+    path.write_text(path.read_text()[:-40])
+    made = []
+
+    def counting(*what):
+        made.append(what[1:2] + what[3:])
+        return migrate(*what)
+
+    rows = list(complete(work, Table(path), runner=counting))
+    assert made == [("arm64-v4", 2)]
+    for row in rows + whole:
+        del row["result.host_seconds"]
+    assert rows == whole

@@ -189,6 +189,21 @@ def test_a_mutex_lets_one_in_at_a_time() -> None:
     assert kernel.counters()["switches"] > 2 * kernel.window // SLICE
 
 
+def test_probes_tell_who_waits_for_the_mutex_and_for_how_long() -> None:
+    kernel = Kernel("m=2 c=0 pages=16 passes=40 work=20000 touch=4 lock=1").run()
+    events = [event for event in kernel.vm.trace if isinstance(event, ProbeHit)]
+    begin = next(n for n, event in enumerate(events) if event.name == "start")
+    waits = [(event.name, event.arguments[0]) for event in events if event.name in ("wait", "go")]
+    # First both at the barrier, which lets them go in the order in which they came.
+    assert waits[:4] == [("wait", 1), ("wait", 2), ("go", 1), ("go", 2)]
+    assert [event.name for event in events[begin - 2 : begin]] == ["go", "go"]
+    later = waits[4:]
+    assert len(later) > 10
+    # Then one at a time: who waits is let go before anybody waits again.
+    assert [name for name, _ in later] == [("wait", "go")[n % 2] for n in range(len(later))]
+    assert all(one[1] == other[1] for one, other in zip(later[::2], later[1::2], strict=False))
+
+
 def test_without_the_mutex_they_would_have_met() -> None:
     kernel = Kernel("m=0 c=2 lock=1 time=10 slice=0 tick=20000")
     locked = kernel.at("mutex_lock")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sdeiviz.errors import Error
 from sdeiviz.migration import Destination, Source
-from sdeiviz.migration.wire import Decoder, Encoder, Message, Packaged, Page
+from sdeiviz.migration.wire import Decoder, Encoder, Message, Packaged, Page, Pages
 
 STATE = b"registers and devices"
 PAGE = 4096
@@ -26,8 +26,8 @@ class Old:
         self.values[page] = value
         self.log.add(page)
 
-    def read(self, page: int) -> bytes:
-        return content(self.values[page])
+    def read(self, first: int, count: int) -> bytes:
+        return b"".join(map(content, self.values[first : first + count]))
 
     def dirty_log(self) -> set[int]:
         log, self.log = self.log, set()
@@ -59,6 +59,10 @@ class New:
             self.placed.append(page)
         return True
 
+    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+        pages = [None if data is None else data[n : n + PAGE] for n in range(0, count * PAGE, PAGE)]
+        return sum(self.place(first + n, page) for n, page in enumerate(pages))
+
     def load(self, state: bytes) -> None:
         self.story.append("load")
         if state != STATE:
@@ -70,11 +74,11 @@ class New:
 
 
 def pair(
-    values: list[int], *, urgent: bool = False, jump: bool = True
+    values: list[int], *, urgent: bool = False, jump: bool = True, bulk: int = 1
 ) -> tuple[Old, Source, New, Destination]:
     """Return both guests and both sides."""
     old, new = Old(list(values)), New(len(values))
-    source = Source(len(values), old.read, old.dirty_log, urgent=urgent, jump=jump)
+    source = Source(len(values), old.read, old.dirty_log, urgent=urgent, jump=jump, bulk=bulk)
     return old, source, new, Destination(len(values), new)
 
 
@@ -96,7 +100,13 @@ def pull_until_package(source: Source) -> list[Message]:
 
 def numbers(messages: list[Message]) -> list[int]:
     """The pages among messages."""
-    return [message.number for message in messages if isinstance(message, Page)]
+    found = []
+    for message in messages:
+        if isinstance(message, Page):
+            found.append(message.number)
+        elif isinstance(message, Pages):
+            found += range(message.first, message.first + message.count)
+    return found
 
 
 class Connection:
@@ -143,11 +153,12 @@ class Connection:
         spoke = True
         while spoke:
             spoke = False
-            for channel in range(len(self.forward)):
+            for channel, way in enumerate(self.forward):
                 while self.pull(channel):
-                    spoke = True
-                    self.deliver(channel, 1 << 30)
-                self.deliver(channel, 1 << 30)
+                    pass
+                spoke |= bool(way)
+                self.deliver(channel, len(way))
             while self.pull_back():
-                spoke = True
-            self.deliver_back(1 << 30)
+                pass
+            spoke |= bool(self.back)
+            self.deliver_back(len(self.back))

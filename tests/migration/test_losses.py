@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from sdeiviz.migration import DestinationState, SourceState, WireError
+from sdeiviz.migration.wire import Packaged, Page
 from tests.migration.board import STATE, Connection, New, Old, content, pair
 
-VALUES = [7, 0, 9, 0]
+VALUES = [7, 0, 9, 8]
 WRITTEN = {1: 11, 2: 12}
 """What the guest writes after its pages were sent."""
 
@@ -15,8 +16,8 @@ WRITTEN = {1: 11, 2: 12}
 class Conversation:
     """A migration of four pages with one request, under somebody who spoils the bytes."""
 
-    def __init__(self) -> None:
-        self.old, self.source, self.new, self.destination = pair(VALUES)
+    def __init__(self, bulk: int = 1) -> None:
+        self.old, self.source, self.new, self.destination = pair(VALUES, bulk=bulk)
         self.connection = Connection(self.source, self.destination, 1)
 
     def run(self, forward: Callable[[bytes], bytes], back: Callable[[bytes], bytes]) -> None:
@@ -80,15 +81,15 @@ class Meter:
         return data
 
 
-def lengths() -> tuple[int, int]:
-    conversation, forward, back = Conversation(), Meter(), Meter()
+def lengths(bulk: int) -> tuple[int, int]:
+    conversation, forward, back = Conversation(bulk), Meter(), Meter()
     conversation.run(forward, back)
     assert conversation.source.state is SourceState.COMPLETED
     conversation.check()
     return len(forward.all), len(back.all)
 
 
-FORWARD, BACK = lengths()
+LENGTHS = {bulk: lengths(bulk) for bulk in (1, 4)}
 
 
 class Cut(Meter):
@@ -118,32 +119,29 @@ class Damage(Meter):
         return bytes(spoilt)
 
 
-def places(length: int) -> list[int]:
-    """Every byte, but of a page's content only some."""
-    return [at for at in range(length) if length < 2000 or at % 97 == 0 or near_a_frame(at)]
+def places(length: int, starts: list[int]) -> list[int]:
+    """Every byte, but of a page's content only some: not deep in a frame."""
+    return [
+        at
+        for at in range(length)
+        if length < 2000 or at % 97 == 0 or any(start - 8 <= at < start + 80 for start in starts)
+    ]
 
 
-def near_a_frame(at: int) -> bool:
-    """Whether a place is not deep in a page's content: found from the frames as they are."""
-    return any(start - 8 <= at < start + 80 for start in STARTS)
-
-
-def starts() -> list[int]:
-    conversation, forward = Conversation(), Meter()
+def starts(bulk: int) -> list[int]:
+    conversation, forward = Conversation(bulk), Meter()
     conversation.run(forward, Meter())
     data = bytes(forward.all)
     return [at for at in range(len(data)) if data[at : at + 3] == b"VM\x01"]
 
 
-STARTS = starts()
-
-
+@pytest.mark.parametrize("bulk", [1, 4])
 @pytest.mark.parametrize("spoil", [Cut, Damage])
 @pytest.mark.parametrize("direction", ["forward", "back"])
-def test_at_every_byte(spoil: type[Cut] | type[Damage], direction: str) -> None:
+def test_at_every_byte(spoil: type[Cut] | type[Damage], direction: str, bulk: int) -> None:
     outcomes = set()
-    for at in places(FORWARD if direction == "forward" else BACK):
-        conversation = Conversation()
+    for at in places(LENGTHS[bulk][direction == "back"], starts(bulk)):
+        conversation = Conversation(bulk)
         spoiler, meter = spoil(at), Meter()
         try:
             conversation.run(*((spoiler, meter) if direction == "forward" else (meter, spoiler)))
@@ -159,9 +157,31 @@ def test_at_every_byte(spoil: type[Cut] | type[Damage], direction: str) -> None:
     assert outcomes == expected
 
 
+def test_a_newer_content_that_is_lost_with_the_package() -> None:
+    """The destination has page 0 as it was before: it is not to be believed."""
+    old, source, new, destination = pair([1, 2])
+    first = Connection(source, destination, 1)
+    source.start()
+    for _ in range(5):
+        first.pull(0)
+    first.deliver(0, 1 << 20)
+    assert new.pages == {0: content(1), 1: content(2)}
+    old.write(0, 3)
+    assert first.pull(0) == Page(0, False, content(3))
+    source.switch(STATE)
+    assert isinstance(first.pull(0), Packaged)
+    source.disconnected()
+    destination.disconnected()
+    source.reconnected()
+    destination.reconnected()
+    Connection(source, destination, 1).flush()
+    assert source.state is SourceState.COMPLETED
+    assert new.pages == {0: content(3), 1: content(2)}
+
+
 def test_the_guests_of_this_test() -> None:
     old, new = Old([1]), New(1)
-    assert old.read(0) == b"\0\0\0\0\0\0\0\1" * 512
+    assert old.read(0, 1) == b"\0\0\0\0\0\0\0\1" * 512
     assert not new.place(0, None)
     new.discard(0, 1)
     assert new.place(0, None)

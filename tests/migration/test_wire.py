@@ -22,6 +22,7 @@ from sdeiviz.migration.wire import (
     OpenReturnPath,
     Packaged,
     Page,
+    Pages,
     Ping,
     Pong,
     Proof,
@@ -68,6 +69,7 @@ FRAMES: list[tuple[Message, str]] = [
     (RequestPages(9, 2), "564d0183 00000011 00000008 13f889eb 00000009 00000002"),
     (ReceivedBitmap(True, 16, b"zz"), "564d0185 00000012 00000007 c40d8a94 01 00000010 7a7a"),
     (ResumeAck(), "564d0186 00000013 00000000 688292c2"),
+    (Pages(0x1234, 64, True), "564d0124 00000014 00000009 6146f9f7 00001234 00000040 01"),
 ]
 STREAM = b"".join(bytes.fromhex(text) for _, text in FRAMES)
 MESSAGES = [message for message, _ in FRAMES]
@@ -105,6 +107,14 @@ def test_a_page_takes_21_bytes_more_than_its_content() -> None:
     assert data[:21].hex() == "564d0120000000000000100599791dc50000000500"
     assert data[21:] == b"\xaa" * 4096
     assert len(frame(Page(5, True), 0)) == 21
+
+
+def test_64_pages_take_25_bytes_more_than_their_content() -> None:
+    content = bytes(range(1, 65)) * 4096
+    data = frame(Pages(5, 64, False, content), 0)
+    assert data[:25].hex() == "564d012400000000000400098542a5d0000000050000004000"
+    assert data[25:] == content
+    assert decoded(data) == [Pages(5, 64, False, content)]
 
 
 def test_cut_anywhere_in_two() -> None:
@@ -183,6 +193,12 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("a zero page with content", raw(0x20, bytes(4) + b"\1x"), "1 bytes of content, zero=True"),
     ("a page without content", raw(0x20, bytes(5)), "0 bytes of content, zero=False"),
     ("half a page", raw(0x20, bytes(5 + 2048)), "2048 bytes of content"),
+    ("65 pages", raw(0x24, b"\0\0\0\0\0\0\0\x41\1"), "65 pages, at most 64"),
+    ("no pages", raw(0x24, bytes(8) + b"\1"), "Pages: no pages 0 to -1"),
+    ("pages that go on beyond", raw(0x24, b"\0\x7f\xff\xff\0\0\0\2\1"), "8388607 to 8388608"),
+    ("two pages and half", raw(0x24, bytes(7) + b"\2\0" + bytes(6000)), "6000 bytes of 2 pages"),
+    ("zero pages with content", raw(0x24, bytes(7) + b"\2\1" + bytes(8192)), "2 pages, zero=True"),
+    ("more than 64 pages", raw(0x24, bytes(9 + 65 * 4096)), "Pages: 266249 bytes do not fit"),
     ("a flag of 2", raw(0x20, bytes(4) + b"\2"), "zero is 2, neither 0 nor 1"),
     ("a page beyond all RAM", raw(0x20, b"\0\x80\0\0\1"), "no pages 8388608 to 8388608"),
     ("half a range", raw(6, bytes(4)), "a range is cut off"),

@@ -31,9 +31,11 @@ from tests.mutants import (  # noqa: E402
     of_debugger,
     of_devices,
     of_machine,
+    of_migration,
     of_paging,
     of_sdei,
     of_trace,
+    of_views,
 )
 from tests.mutants.mutation import Mutation  # noqa: E402
 
@@ -46,6 +48,8 @@ MUTATIONS: list[Mutation] = [
     *of_apf.MUTATIONS,
     *of_paging.MUTATIONS,
     *of_debugger.MUTATIONS,
+    *of_migration.MUTATIONS,
+    *of_views.MUTATIONS,
 ]
 
 # The tests of a room are those of the same name, and for some rooms others too.

@@ -10,27 +10,40 @@ from dataclasses import dataclass
 import pytest
 
 import sdeiviz
+from sdeiviz.abi import pstate
 from sdeiviz.classroom import Choice, Clue, Prediction, Question
 from sdeiviz.classroom.course import QUESTIONS
-from sdeiviz.debugger import Session, Snapshot
+from sdeiviz.debugger import Snapshot
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import (
     Console,
+    EventCancelled,
     EventCompleted,
     EventDelivered,
     EventRaised,
     ExceptionTaken,
+    FetchDone,
     HostInputResult,
     Hypercall,
     HypercallResult,
+    InterruptTaken,
     MaskChanged,
+    PageArrived,
+    PageFault,
+    PageReady,
+    ProbeHit,
     Stopped,
     TraceEvent,
+    VcpuBlocked,
+    VcpuUnblocked,
 )
 
 FEATURES, ENABLE, STATUS, SIGNAL = 0xC400_0030, 0xC400_0022, 0xC400_0028, 0xC400_002F
 DENIED = (1 << 64) - 3
 DAIF = 0x3C0
+LATENCY, TICK = 250_000, 1_000_000
+"""Nanoseconds."""
+WAKE_ALL = 0xFFFF_FFFF
 
 
 @dataclass
@@ -100,6 +113,33 @@ def pending_and_ignored(scene: Scene) -> bool:
     handler = scene.at.handlers[0]
     ready = handler.pending and handler.state is State.ENABLED and not scene.at.masked
     return ready and not scene.had(EventDelivered) and scene.had(EventCompleted)
+
+
+def of(events: list[TraceEvent], kind: type[TraceEvent]) -> list[TraceEvent]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def blocked_within_one_instruction(scene: Scene) -> bool:
+    faulted = scene.had(PageFault, decision="wait") and scene.had(VcpuBlocked)
+    return faulted and scene.had(VcpuUnblocked) and scene.at.index == scene.before.index + 1
+
+
+def switched_since_the_event(scene: Scene) -> bool:
+    delivered = scene.past.index(of(scene.past, EventDelivered)[-1])
+    return any(probe.name == "switch" for probe in of(scene.past[delivered:], ProbeHit))
+
+
+def after_the_handler(scene: Scene) -> bool:
+    completed = of(scene.past, EventCompleted)[-1]
+    interrupt = of(scene.past, InterruptTaken)[-1]
+    # The same moment, and what was interrupted is the instruction of M.
+    return interrupt.index == completed.index and interrupt.pc == completed.pc
+
+
+def told(scene: Scene) -> bool:
+    """Whether the guest has heard of any page; that all are ready comes when it enables."""
+    ready = [event for event in of(scene.past, PageReady) if event.token != WAKE_ALL]
+    return bool(of(scene.past, EventDelivered) or ready)
 
 
 REFUTED: dict[str, dict[str, Callable[[Scene], bool]]] = {
@@ -196,6 +236,42 @@ REFUTED: dict[str, dict[str, Callable[[Scene], bool]]] = {
             and sum(isinstance(event, EventDelivered) for event in s.past) == 2
         ),
     },
+    "stalled": {
+        "": lambda s: blocked_within_one_instruction(s) and s.at.time - s.before.time > LATENCY,
+        "every page fault is the guest's own": lambda s: (
+            blocked_within_one_instruction(s)
+            and s.at.registers.esr_el1 == s.before.registers.esr_el1
+            and pstate.exception_level(s.at.registers.pstate) == 0
+        ),
+        "a vCPU that waits loses no time": lambda s: s.at.time - s.before.time > LATENCY,
+        "an interrupt reaches a vCPU that waits": lambda s: (
+            s.had(FetchDone) and not any(isinstance(e, InterruptTaken) for e in s.events)
+        ),
+    },
+    "rescheduled": {
+        "": lambda s: after_the_handler(s) and s.had(ProbeHit, name="sleep"),
+        "a handler of an event may switch threads": lambda s: (
+            s.had(EventCompleted) and not switched_since_the_event(s)
+        ),
+        "what is interrupted goes on at once": lambda s: (
+            s.had(EventCompleted)
+            and s.had(InterruptTaken)
+            and s.at.registers.pc == s.at.registers.vbar_el1 + 0x480
+        ),
+        "only the timer makes a kernel switch": lambda s: (
+            s.at.time - of(s.past, EventDelivered)[-1].time < TICK // 100
+        ),
+    },
+    "first": {
+        "": lambda s: s.had(EventCancelled) and not told(s),
+        "what is raised will be delivered": lambda s: (
+            s.had(EventRaised) and s.had(EventCancelled) and not of(s.past, EventDelivered)
+        ),
+        "every page that arrives is announced": lambda s: s.had(PageArrived) and not told(s),
+        "the two notifications do not know of each other": lambda s: (
+            len(of(s.events, PageFault)) == len(of(s.events, EventCancelled)) == 1
+        ),
+    },
 }
 
 
@@ -207,7 +283,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def ask(name: str) -> Prediction:
     """A question, in a debugger that has not moved."""
     question = QUESTIONS[name]
-    return Prediction(question, Session(question.image, question.profile))
+    return Prediction(question, question.session())
 
 
 def named_moment(said: str) -> int:

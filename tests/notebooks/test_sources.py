@@ -48,6 +48,12 @@ TERMS = (
     "EVENT_CONTEXT",
     "interrupted context",
     "VBAR_EL1",
+    "stage 2",
+    "page-not-present",
+    "page-ready",
+    "mailbox",
+    "token",
+    "IRQ_ACK",
 )
 
 

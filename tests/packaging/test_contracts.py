@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
-    *("abi", "trace", "sdei", "apf", "cpu", "guests", "machine"),
+    *("abi", "trace", "sdei", "apf", "cpu", "guests", "machine", "migration", "experiment"),
     *("debugger", "views", "widgets", "classroom", "cli", "lab", "resources", "errors"),
 )
 
@@ -55,7 +55,8 @@ def test_the_house_as_it_was_designed(house: Path) -> None:
         "cpu": ["abi", "trace"],
         "guests": ["abi", "trace", "resources"],
         "machine": ["sdei", "cpu", "guests", "trace", "abi"],
-        "debugger": ["machine"],
+        "migration": ["machine"],
+        "debugger": ["machine", "migration"],
         "views": ["debugger", "sdei", "guests", "resources"],
         "widgets": ["views", "debugger"],
         "classroom": ["views", "debugger"],

@@ -298,6 +298,8 @@ def test_paging_has_its_words() -> None:
         ProbeHit(13, 13, 0, "switch", (4, 5, 0, 0)),
         ProbeHit(13, 13, 0, "sleep", (4, 0x3000, 0, 0)),
         ProbeHit(13, 13, 0, "wake", (4, 0x3000, 0, 0)),
+        ProbeHit(13, 13, 0, "wait", (4, 0, 0, 0)),
+        ProbeHit(13, 13, 0, "go", (4, 0, 0, 0)),
         ProbeHit(13, 13, 0, "start", (0, 0, 0, 0)),
         ProbeHit(13, 13, 0, "end", (0, 0, 0, 0)),
         ProbeHit(13, 13, 0, HOSTILE, (1, 2, 3, 0x40)),
@@ -323,6 +325,8 @@ def test_paging_has_its_words() -> None:
         ("probe", "thread 4 to 5", ""),
         ("probe", "thread 4 sleeps: token 0x3000", ""),
         ("probe", "thread 4 wakes: token 0x3000", ""),
+        ("probe", "thread 4 waits, but for no page", ""),
+        ("probe", "thread 4 need not wait any longer", ""),
         ("probe", "measuring begins", ""),
         ("probe", "measuring ends", ""),
     ]

@@ -95,7 +95,7 @@ def test_what_is_in_flight_is_listed_with_its_token() -> None:
         ("1", "done", "0xfff001", "0x48009000", "fault 4095 of PE 1: there, guest not told"),
         ("1", "done", "all", "", "everybody: to be woken"),
         ("1", "next", "", "", "page-ready waits until the guest clears the mailbox"),
-        ("1", "next", "", "", "a fault waits: the mailbox is not cleared"),
+        ("1", "next", "", "", "a fault now would wait, because the mailbox is not cleared"),
     ]
 
 
@@ -161,17 +161,33 @@ def test_what_happens_to_a_page_next(mode: str, view: ApfView, said: str) -> Non
 @pytest.mark.parametrize(
     ("mode", "view", "said"),
     [
-        ("arm64-v4", apf(), "a fault at EL0 is told to the guest"),
-        ("sync", apf(), "a fault waits: this mode has them all wait"),
-        ("arm64-v4", apf(enabled=False), "a fault waits: the guest has not enabled it"),
-        ("x86-rules", apf(enabled=False), "a fault halts the PE: the guest has not enabled it"),
-        ("arm64-v4", apf(token=0x1000), "a fault waits: the mailbox is not cleared"),
-        ("arm64-v4", apf(page_ready=True), "a fault at EL0 is told to the guest"),
-        ("irq-only", apf(page_ready=True), "a fault waits: the interrupt is not acknowledged"),
+        ("arm64-v4", apf(), "a fault at EL0 would be told to the guest"),
+        ("sync", apf(), "a fault now would wait, because in this mode they all do"),
+        (
+            "arm64-v4",
+            apf(enabled=False),
+            "a fault now would wait, because the guest has not enabled it",
+        ),
+        (
+            "x86-rules",
+            apf(enabled=False),
+            "a fault now would halt the PE, because the guest has not enabled it",
+        ),
+        (
+            "arm64-v4",
+            apf(token=0x1000),
+            "a fault now would wait, because the mailbox is not cleared",
+        ),
+        ("arm64-v4", apf(page_ready=True), "a fault at EL0 would be told to the guest"),
+        (
+            "irq-only",
+            apf(page_ready=True),
+            "a fault now would wait, because the interrupt is not acknowledged",
+        ),
         (
             "arm64-v4",
             apf(pending=tuple((n, n << 12) for n in range(64))),
-            "a fault waits: 64 are in flight",
+            "a fault now would wait, because 64 are in flight",
         ),
     ],
 )
@@ -182,8 +198,12 @@ def test_what_happens_to_the_next_fault(mode: str, view: ApfView, said: str) -> 
 def test_what_the_pe_does_counts_too() -> None:
     view = apf()
     handler = paged(view, pes=(pe(masked=False, contexts=(context(),)),))
-    assert mailbox.following(handler, view) == ["a fault waits: an SDEI handler is running"]
-    assert mailbox.following(paged(view, pes=(pe(),)), view) == ["a fault waits: SDEI is masked"]
+    assert mailbox.following(handler, view) == [
+        "a fault now would wait, because an SDEI handler is running"
+    ]
+    assert mailbox.following(paged(view, pes=(pe(),)), view) == [
+        "a fault now would wait, because SDEI is masked"
+    ]
 
 
 def test_a_long_table_is_cut_in_the_drawing_only() -> None:

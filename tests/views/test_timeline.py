@@ -64,6 +64,38 @@ def test_while_a_thread_sleeps_the_other_runs() -> None:
     }
 
 
+def test_a_thread_that_waits_for_no_page_is_not_ready_and_not_asleep_over_one() -> None:
+    trace = [
+        *threads(),
+        probe(20, "switch", M, C),
+        probe(30, "wait", C),
+        probe(32, "switch", C, M),
+        *notified(100, GFN, 0x1000, to=IDLE),
+        probe(600, "go", C),
+        probe(610, "switch", IDLE, C),
+        probe(800, "end"),
+    ]
+    # On its way out it still runs; out at 32, free at 600, its turn at 610.
+    assert spent(trace)["C compute"] == {"ready": 10 + 10, "running": 12 + 190, "waiting": 568}
+    assert spent(trace)["PE 0"] == {"running": 98 + 190, "idle": 502}
+    assert " waiting 71.9 %" in timeline.text(paged(trace=tuple(trace), time=800))
+    assert "w waiting" in timeline.text(paged(trace=tuple(trace), time=800))
+    svg = timeline.svg(paged(trace=tuple(trace), time=800))
+    assert "posts" in [kind for kind, _ in areas(svg)]
+    assert "waiting: for a lock, not a page" in svg
+
+
+def test_a_pe_that_is_blocked_does_not_make_waiting_threads_stall() -> None:
+    trace = [
+        *threads(),
+        probe(12, "wait", C),
+        *waited(100, GFN, 500),
+        probe(700, "go", C),
+        probe(800, "end"),
+    ]
+    assert spent(trace)["C compute"] == {"ready": 2 + 100, "waiting": 688}
+
+
 def test_with_nobody_to_run_the_pe_is_idle() -> None:
     trace = [*threads(), *notified(100, GFN, 0x1000, to=IDLE), probe(400, "end")]
     assert spent(trace)["PE 0"] == {"running": 98, "idle": 292}
@@ -150,6 +182,8 @@ def test_the_twin_gives_percentages_and_a_strip() -> None:
     assert set(strips[-1]) == {"#", "."}
     assert "fault, PE waits   " in sync
     assert "fault, guest told" in other
+    assert sync.splitlines()[1].endswith(": # running, X blocked, x stalled, . ready")
+    assert other.splitlines()[1].endswith(": # running, z asleep, . ready")
 
 
 def test_a_shorter_run_has_a_shorter_strip() -> None:

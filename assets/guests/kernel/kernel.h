@@ -214,6 +214,8 @@ void book_time(struct cpu *cpu);
 void check_slice(struct cpu *cpu);
 void sleep_on(struct queue *queue);
 struct thread *wake_first(struct queue *queue);
+void wait_on(struct queue *queue);
+struct thread *let_go(struct queue *queue);
 void mutex_lock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 void exit_thread(void) __attribute__((noreturn));
@@ -246,6 +248,8 @@ void probe_thread(u64 id, u64 cpu, u64 kind);
 void probe_switch(u64 from, u64 to);
 void probe_sleep(u64 thread, u64 token);
 void probe_wake(u64 thread, u64 token);
+void probe_wait(u64 thread);
+void probe_go(u64 thread);
 void probe_start(void);
 void probe_end(void);
 

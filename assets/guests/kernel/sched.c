@@ -166,10 +166,25 @@ struct thread *wake_first(struct queue *queue)
     return thread;
 }
 
+// wait_on, let_go: the same two for all but pages, whose probes tell more.
+void wait_on(struct queue *queue)
+{
+    probe_wait(this_cpu()->current->id);
+    sleep_on(queue);
+}
+
+struct thread *let_go(struct queue *queue)
+{
+    struct thread *thread = wake_first(queue);
+    if (thread)
+        probe_go(thread->id);
+    return thread;
+}
+
 void mutex_lock(struct mutex *mutex)
 {
     while (mutex->owner)
-        sleep_on(&mutex->waiters);
+        wait_on(&mutex->waiters);
     mutex->owner = this_cpu()->current;
 }
 
@@ -179,7 +194,7 @@ void mutex_unlock(struct mutex *mutex)
     if (mutex->owner != this_cpu()->current)
         return;
     mutex->owner = 0;
-    wake_first(&mutex->waiters);
+    let_go(&mutex->waiters);
 }
 
 // exit_thread: the running thread ends, because it is done or because it did what it must not.

@@ -41,7 +41,7 @@ static u64 system_call(u64 number, u64 first, u64 second)
         exit_thread();
     case SYS_BARRIER:
         arrive(thread);
-        sleep_on(&this_cpu()->barrier);
+        wait_on(&this_cpu()->barrier);
         return 0;
     case SYS_TOUCH:
         // The one place where the kernel touches the heap. If the page is missing, this CPU waits.

@@ -42,9 +42,9 @@ enum { IDLE, MEMORY, COMPUTE, SERVER };
  *  offset */
 struct work {
     volatile u64 done;  /* 0x00  pages touched, units computed or requests answered in the window */
-    volatile u64 errors;    /* 0x08  words that were not what this thread had written, broken locks */
-    u64 runtime;        /* 0x10  ns on its CPU within the window; the kernel's to write, as all */
-    u64 sleeps;         /* 0x18  times it slept for a page                       up to 0x38 */
+    volatile u64 errors; /* 0x08 words that were not what this thread had written, broken locks */
+    u64 runtime;        /* 0x10  ns on its CPU within the window; the kernel writes this, */
+    u64 sleeps;         /* 0x18  times it slept for a page, and all up to `pages` */
     u32 id;             /* 0x20  */
     u32 cpu;            /* 0x24  */
     u32 kind;           /* 0x28  */

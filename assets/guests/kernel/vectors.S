@@ -168,5 +168,7 @@ wait_for_interrupt:
     probe   probe_switch                // (from, to): a CPU goes from one thread to another
     probe   probe_sleep                 // (thread, token): it sleeps until its page is there
     probe   probe_wake                  // (thread, token): its page is there
+    probe   probe_wait                  // (thread): it sleeps until a lock is free, or all are there
+    probe   probe_go                    // (thread): it need not wait any longer
     probe   probe_start                 // (): the measured window begins
     probe   probe_end                   // (): and ends

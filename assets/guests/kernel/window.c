@@ -55,7 +55,7 @@ void open_barrier(struct cpu *cpu)
     for (struct thread *thread = cpu->threads; thread; thread = thread->peer)
         thread->vruntime = work[thread->id].runtime = 0;
     cpu->min_vruntime = 0;
-    while (wake_first(&cpu->barrier))
+    while (let_go(&cpu->barrier))
         ;
     start_tick(cpu);
 }

@@ -202,7 +202,8 @@ class Surface {
     this.commands = this.several ? [...COMMANDS.slice(0, 3), OVER, ...COMMANDS.slice(3)] : COMMANDS;
     /** The table of the machine that is open, "" for the sequence. */
     this.tab = "";
-    this.event = 0;
+    /** The event that was picked; before one is, the first that has a handler. @type {number | null} */
+    this.event = null;
     this.note = "";
     /** @type {number | null} */
     this.wanted = null;
@@ -634,12 +635,19 @@ class Surface {
   }
 
   inject() {
-    this.send("inject", { event: this.event });
+    this.send("inject", { event: this.shownEvent()[0] });
   }
 
   /** Show a PE; null: whoever's turn it is. @param {number | null} pe */
   select(pe) {
     this.send("select", { pe });
+  }
+
+  /** The event whose state is shown. @returns {EventRow} */
+  shownEvent() {
+    /** @type {EventRow[]} */
+    const events = this.model.get("events");
+    return events.find(([n]) => n === this.event) ?? events.find(([, state]) => state) ?? events[0];
   }
 
   /** Show another event's state. @param {number} event */
@@ -887,8 +895,7 @@ class Surface {
         ? h("option", { value: event })
         : h("button", { type: "button", class: "small", onclick: () => this.pick(event) })));
     }
-    const row = events.find(([n]) => n === this.event) ?? events[0];
-    const [event, state = 0, pending = 0, before = 0, entry = "", refused = ""] = row;
+    const [event, state = 0, pending = 0, before = 0, entry = "", refused = ""] = this.shownEvent();
     events.forEach(([n, , waits], place) => {
       const picker = this.pickers.children[place];
       const kind = this.machine?.kinds[n];

@@ -1,6 +1,6 @@
 """The answers of the quiz, checked by making each situation and looking.
 
-Three situations take place in a bundled guest on the whole machine, with a hand in its registers
+Most situations take place in a bundled guest on the whole machine, with a hand in its registers
 where it would not come there by itself; three in the dispatcher.
 """
 
@@ -12,10 +12,22 @@ from typing import Any
 import pytest
 
 from sdeiviz.abi import pstate
+from sdeiviz.classroom import swapping
 from sdeiviz.debugger import Session
+from sdeiviz.experiment import bound
 from sdeiviz.machine import StopReason
 from sdeiviz.sdei.table import State
-from sdeiviz.trace import EventDelivered, ExceptionTaken
+from sdeiviz.trace import (
+    EventDelivered,
+    ExceptionTaken,
+    PageArrived,
+    PageFault,
+    PageReady,
+    ProbeHit,
+    TraceEvent,
+    VcpuBlocked,
+)
+from sdeiviz.views.threads import Doing, history
 from tests.sdei.vcpu import (
     COMPLETE,
     ENABLE,
@@ -126,6 +138,47 @@ def resume_from_user() -> dict[str, Any]:
     }
 
 
+def paged(mode: str, **options: int) -> Session:
+    session = Session("kernel", **swapping(mode, **options))
+    session.run()
+    return session
+
+
+def happened(session: Session, kind: type[TraceEvent], **fields: object) -> int:
+    return sum(
+        isinstance(event, kind) and all(getattr(event, k) == v for k, v in fields.items())
+        for event in session.trace
+    )
+
+
+def system_call() -> dict[str, Any]:
+    session = paged("arm64-v4", kernel=100)
+    assert happened(session, PageFault) > 10
+    return {
+        "told": happened(session, EventDelivered) > 0,
+        "stood_still": happened(session, VcpuBlocked) > 0,
+        "failed": "errors 0\n" not in session.snapshot().console,
+    }
+
+
+def never_acknowledged() -> dict[str, Any]:
+    session = paged("arm64-v4", m=2, noack=1)
+    assert happened(session, PageArrived) == 2
+    return {
+        "missing": happened(session, EventDelivered),
+        "ready": happened(session, PageReady),
+        "woken": happened(session, ProbeHit, name="wake"),
+    }
+
+
+def three_to_one() -> dict[str, Any]:
+    row = history(paged("sync", m=3, time=200).trace).rows[-1]
+    assert row.name == "C compute"
+    spent = row.spent()
+    share = spent[Doing.RUNNING] / sum(spent.values())
+    return {"percent": 5 * round(share * 20), "bound": round(100 * bound(3, 1))}
+
+
 SITUATIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "order": order,
     "unregister-inside": unregister_inside,
@@ -133,12 +186,15 @@ SITUATIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "three-injections": three_injections,
     "bad-stack": bad_stack,
     "resume-from-user": resume_from_user,
+    "system-call": system_call,
+    "never-acknowledged": never_acknowledged,
+    "three-to-one": three_to_one,
 }
 
 
-def test_there_are_six_questions_and_each_has_its_situation() -> None:
+def test_there_are_nine_questions_and_each_has_its_situation() -> None:
     assert list(QUIZ) == list(SITUATIONS)
-    assert len(QUIZ) == 6
+    assert len(QUIZ) == 9
 
 
 @pytest.mark.parametrize("name", QUIZ)

@@ -1,0 +1,70 @@
+"""The numbers of migrations, side by side."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from sdeiviz.views import markup, tables, words
+from sdeiviz.views.migration import Run, Runs
+
+TITLE: Final = "Migration"
+NONE: Final = "-"
+
+
+def _time(nanoseconds: int | None) -> str:
+    return NONE if nanoseconds is None else words.duration(nanoseconds)
+
+
+def _percentile(name: str) -> Callable[[dict[str, Any]], str]:
+    def both(report: dict[str, Any]) -> str:
+        return _time(report["faults"]["latency"][name])
+
+    return both
+
+
+_ROWS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+    "pre-copy": lambda r: _time(r["times"]["precopy"]),
+    "downtime": lambda r: _time(r["times"]["downtime"]),
+    "post-copy": lambda r: _time(r["times"]["postcopy"]),
+    "total": lambda r: _time(r["times"]["total"]),
+    "all vCPUs blocked": lambda r: _time(r["faults"]["blocktime"]),
+    "each vCPU blocked": lambda r: ", ".join(map(_time, r["faults"]["vcpu_blocktime"])),
+    "pages asked for": lambda r: f"{r['destination']['requests']:,}",
+    "of them sent already": lambda r: f"{r['source']['skipped']:,}",
+    "pages sent with content": lambda r: f"{r['source']['normal']:,}",
+    "pages sent as zeros": lambda r: f"{r['source']['zero']:,}",
+    "bytes to the destination": lambda r: f"{sum(r['bytes']):,}",
+    "of them urgent": lambda r: f"{sum(r['bytes'][1:]):,}",
+    "faults of vCPUs": lambda r: f"{sum(v['count'] for v in r['faults']['vcpu_latency']):,}",
+    "faults of workers": lambda r: f"{r['faults']['worker_latency']['count']:,}",
+    "latency, mean": _percentile("mean"),
+    "latency, p50": _percentile("p50"),
+    "latency, p99": _percentile("p99"),
+    "latency, longest": _percentile("longest"),
+}
+"""Each in the terms of QEMU's ``info migrate`` where it has one; latency is of all faults."""
+
+
+def rows(runs: Runs) -> list[tuple[str, ...]]:
+    """Return a row for each number, with a cell for each run."""
+    told = [
+        ("clock", *(record.clock for _, record in runs)),
+        *((name, *(say(dict(r.report)) for _, r in runs)) for name, say in _ROWS.items()),
+    ]
+    forgotten = [sum(record.left_out.values()) for _, record in runs]
+    if any(forgotten):
+        told.append(("not recorded", *(words.count(n, "thing") for n in forgotten)))
+    return told
+
+
+def _columns(runs: Runs) -> tuple[str, ...]:
+    return ("", *(words.printable(name) or "this run" for name, _ in runs))
+
+
+def text(*runs: Run) -> str:
+    """Return the table as text."""
+    return tables.text(_columns(runs), rows(runs))
+
+
+def html(*runs: Run) -> str:
+    """Return the table."""
+    return markup.table(TITLE, ("number", *_columns(runs)[1:]), rows(runs))

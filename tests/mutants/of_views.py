@@ -1,0 +1,62 @@
+"""Mistakes in the drawings of a migration."""
+
+from tests.mutants.mutation import Mutation
+
+PAGES = "sdeiviz/views/migration/pages.py"
+MOMENTS = "sdeiviz/views/migration/moments.py"
+TRAFFIC = "sdeiviz/views/migration/traffic.py"
+VCPUS = "sdeiviz/views/migration/vcpus.py"
+LATENCY = "sdeiviz/views/migration/latency.py"
+WIRE = "sdeiviz/views/migration/wire.py"
+SUMMARY = "sdeiviz/views/migration/summary.py"
+
+MUTATIONS = [
+    Mutation(PAGES, "whole[row][one + 1][stage] += 1", "whole[row][one][stage] += 1", "twice"),
+    Mutation(PAGES, "        if other < columns:\n", "        if False:\n", "the last column"),
+    Mutation(PAGES, "if start <= time < end\n", "if start <= time\n", "marks beyond the box"),
+    Mutation(
+        PAGES,
+        "partial[row][other][stage] += last - other * length",
+        "partial[row][other][stage] += length",
+        "a stage lasts to the end of its column",
+    ),
+    Mutation(
+        PAGES,
+        "for x, held in enumerate([*row, None]):",
+        "for x, held in enumerate(row):",
+        "a run to the end",
+    ),
+    Mutation(MOMENTS, "if new != old else None", "if new == old else None", "what stays is drawn"),
+    Mutation(MOMENTS, "        last = [*shown]\n", "", "all of a film is drawn against its first"),
+    Mutation(MOMENTS, "(Stage.REQUESTED, Stage.IN_FLIGHT)", "()", "rare stages are lost"),
+    Mutation(MOMENTS, "{100 * n / frames:.2f}%", "{100 * n / (frames + 1):.2f}%", "too early"),
+    Mutation(MOMENTS, "prefers-reduced-motion: reduce", "prefers-contrast: more", "it moves on"),
+    Mutation(TRAFFIC, "min(n // group, count - 1)", "n // group", "bytes after the end"),
+    Mutation(TRAFFIC, "max(record.bandwidth or 1, ", "min(record.bandwidth or 1, ", "the scale"),
+    Mutation(TRAFFIC, "return amount * 8 *", "return amount *", "bytes for bits"),
+    Mutation(
+        TRAFFIC,
+        "sums = [below + amount for below, amount",
+        "sums = [amount for below, amount",
+        "channels over each other",
+    ),
+    Mutation(VCPUS, "end if run is None else run", "end", "it stands for ever"),
+    Mutation(VCPUS, "if stall.vcpu == vcpu\n", "if True\n", "all vCPUs are blocked alike"),
+    Mutation(VCPUS, "if stall.halted else", "if not stall.halted else", "halted is blocked"),
+    Mutation(LATENCY, "[*WHO.values()][not up]", "[*WHO.values()][up]", "whose bar it is"),
+    Mutation(LATENCY, "1 << number - power", "2 << number - power", "buckets' names"),
+    Mutation(LATENCY, "sum(column)", "max(column)", "one vCPU's"),
+    Mutation(
+        WIRE,
+        "start, end = (WIRE, SOURCE) if arrives",
+        "start, end = (SOURCE, WIRE) if arrives",
+        "answers go back",
+    ),
+    Mutation(WIRE, "0 if arrives else 2", "2", "placed before it arrives"),
+    Mutation(WIRE, "found.sort(key=lambda one: one[:2])", "pass", "in no order"),
+    Mutation(WIRE, "first <= page < first + passage.count", "first <= page", "others' messages"),
+    Mutation(WIRE, "return lines[:MOST]", "return lines[:]", "a diagram of any length"),
+    Mutation(WIRE, "or line.end != WIRE or", "or line.start != WIRE or", "no bars"),
+    Mutation(WIRE, "max(end, bars[-1][1])", "end", "a bar ends with what was sent last"),
+    Mutation(SUMMARY, "sum(r['bytes'][1:])", "sum(r['bytes'])", "all bytes are urgent"),
+]
