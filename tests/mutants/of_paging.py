@@ -545,9 +545,9 @@ MUTATIONS = [
     # -- probes
     Mutation(
         CORE,
-        "            if self._end:\n                return  # a breakpoint here",
-        "            if False:\n                return  # a breakpoint here",
-        "a probe where a breakpoint is counts twice",
+        "if self._end or (address in self._breakpoints and here != self.standing_at):",
+        "if self._end:",
+        "a probe is told when a breakpoint ends the run in front of it",
     ),
     Mutation(
         CORE,
