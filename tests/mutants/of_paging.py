@@ -567,5 +567,7 @@ MUTATIONS = [
         "        self.pc = ",
         "who goes back to a probe does not see it again",
     ),
-    Mutation(VM, "a: n.removeprefix(PROBE) for", "a: n for", "a probe bears its symbol's whole name"),
+    Mutation(
+        VM, "a: n.removeprefix(PROBE) for", "a: n for", "a probe bears its symbol's whole name"
+    ),
 ]

@@ -22,7 +22,6 @@ from sdeiviz.trace import (
     EventDelivered,
     ExceptionTaken,
     PageArrived,
-    PageFault,
     PageReady,
     ProbeHit,
     TraceEvent,
