@@ -751,13 +751,14 @@ class Core:
 
     def _on_probe(self, uc: Any, address: int, size: int, user_data: Any) -> None:
         try:
-            if self._end:
-                return  # a breakpoint here: the guest comes again
-            if self.copies_registers:
-                self._pull()
             state = self._state
             counted = state[clk.INDEX]
             here = counted - ((state[clk.LAST_START] + state[clk.LAST_SIZE] - address) >> 2)
+            # Where a breakpoint ends the run the guest comes again; its hook may be the later one.
+            if self._end or (address in self._breakpoints and here != self.standing_at):
+                return
+            if self.copies_registers:
+                self._pull()
             if here != self._probed_at:
                 self._probed_at = here
                 state[clk.INDEX] = here

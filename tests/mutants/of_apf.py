@@ -259,8 +259,7 @@ MUTATIONS = [
         ENGINE,
         "BLOCK_SHARED + 4 * self.mode.separate_mailboxes",
         "BLOCK_SHARED",
-        "a second mailbox beyond the end of RAM",
-        survives="a block is 64 bytes at a multiple of 64, so its third word is where its first is",
+        "a second mailbox has no room of its own",
     ),
     Mutation(
         ENGINE,
