@@ -72,7 +72,7 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "            self._settle()\n            if number == _HVC:",
+        "            self.settle()\n            if number == _HVC:",
         "            if number == _HVC:",
         "an exit in the middle of a block counts all of it",
     ),

@@ -72,8 +72,8 @@ MUTATIONS = [
     ),
     Mutation(
         RECORDING,
-        "        self.vm.trace = deque(maxlen=0)\n",
-        "",
+        "            self._applied += 1\n        self.vm.trace = self._again\n",
+        "            self._applied += 1\n",
         "what is repeated is recorded again",
     ),
     Mutation(
@@ -90,7 +90,7 @@ MUTATIONS = [
     ),
     Mutation(
         RECORDING,
-        "        self.trace.truncate(self.events_until(self.index))\n",
+        "        self.trace.truncate(self.happened)\n",
         "",
         "events of a history that was cut stay",
     ),
@@ -102,15 +102,16 @@ MUTATIONS = [
     ),
     Mutation(
         RECORDING,
-        "return keyframe.index <= self.index and keyframe.inputs <= self._applied",
-        "return keyframe.index < self.index",
+        "return keyframe.index <= self.index and earlier",
+        "return keyframe.index < self.index and earlier",
         "the keyframe we stand on is cut off, were it the first",
     ),
     Mutation(
         RECORDING,
         "            if stop and stop.reason is StopReason.INTERRUPTED:\n"
-        "                raise KeyboardInterrupt\n",
-        "",
+        "                raise KeyboardInterrupt\n"
+        "            if stop and stop.reason.final:\n",
+        "            if stop and stop.reason.final:\n",
         "Ctrl-C does not end a replay",
     ),
     Mutation(
@@ -158,7 +159,7 @@ MUTATIONS = [
     ),
     Mutation(
         SESSION,
-        "self.trace[self._recording.events_until(self.index) :]",
+        "self.trace[self._recording.happened :]",
         "self.trace[self._recording.events_until(self.index - 1) :]",
         "the next moment is this one",
     ),
@@ -177,7 +178,7 @@ MUTATIONS = [
     ),
     Mutation(
         SESSION,
-        "            now=self._recording.events_until(self.index),\n",
+        "            now=self._recording.happened,\n",
         "            now=len(self.trace),\n",
         "what is to come has happened",
     ),

@@ -200,8 +200,8 @@ MUTATIONS = [
     Mutation(DESTINATION, "        self._received.add(page)\n", "", "never received"),
     Mutation(
         DESTINATION,
-        "                self._received.discard(page)\n",
-        "                pass\n",
+        "            self._received.discard_run(first, count)\n",
+        "            pass\n",
         "stale is received",
     ),
     Mutation(
@@ -243,8 +243,9 @@ MUTATIONS = [
     ),
     Mutation(
         DESTINATION,
-        "        if self._host.place(page, data):\n            self._sums.put(page, data)\n",
-        "        self._sums.put(page, data)\n        if self._host.place(page, data):\n",
+        "        if not self.runs or page not in self._received:\n"
+        "            self._sums.put(page, data)\n",
+        "        self._sums.put(page, data)\n",
         "sums of what is not placed",
     ),
     Mutation(DESTINATION, "Shut(0 if intact else 1)", "Shut(0)", "all is well"),

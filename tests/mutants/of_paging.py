@@ -76,8 +76,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "        self.store.request(page, vm.time + (worker or 0))\n        vm.timers_changed()\n",
-        "        self.store.request(page, vm.time + (worker or 0))\n",
+        "        vm.due_by(self.store.deadline)\n",
+        "",
         "a page arrives with the next timer",
     ),
     Mutation(
@@ -112,8 +112,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "        self._stage2.mark_dirty((page,))\n\n    def map_arrived",
-        "\n    def map_arrived",
+        "        self._stage2.mark_dirty((page,))\n\n    def _clear",
+        "\n    def _clear",
         "a page that arrives is not logged",
     ),
     Mutation(
@@ -166,14 +166,14 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "        self.states[page] = PageState.ABSENT\n        self._unmapped.discard(page)\n",
-        "        self.states[page] = PageState.ABSENT\n",
+        "        self._unmapped.difference_update(range(first, first + count))\n",
+        "",
         "a page that went before it was mapped is mapped empty",
     ),
     Mutation(
         PAGING,
-        "        self._write(page, ZERO_PAGE)\n        self.states[page] = PageState.ABSENT\n",
-        "        self.states[page] = PageState.ABSENT\n",
+        "        (self.guard or self._vm.memory).discard(first, count)\n",
+        "",
         "a page that was taken away keeps its memory",
     ),
     Mutation(
@@ -232,8 +232,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "            self._stage2.map_page(page, writable=False)\n\n    # -- looking",
-        "            self._stage2.map_page(page, writable=True)\n\n    # -- looking",
+        "            self._stage2.map_page(page, writable=False)\n\n    def release",
+        "            self._stage2.map_page(page, writable=True)\n\n    def release",
         "no page needs memory of its own",
     ),
     # -- the store and its latency
@@ -294,7 +294,7 @@ MUTATIONS = [
     ),
     Mutation(
         VM,
-        "if self.current is not vcpu and running.activity is Activity.RUN:",
+        "if current is not vcpu and current.account.activity is Activity.RUN:",
         "if False:",
         "one vCPU runs while the host works for another",
     ),
