@@ -2,7 +2,7 @@
 
 from sdeiviz.migration.link import MAIN, RETURN, URGENT
 from sdeiviz.migration.metrics import Faults, Timeline, report
-from sdeiviz.migration.record import MigrationRecord, Recorder
+from sdeiviz.migration.record import MigrationRecord, Recorder, Stage
 from sdeiviz.migration.wire import Discard, Message, Packaged, Page, RequestPages
 
 GFN = 0x4_0000
@@ -69,3 +69,18 @@ PHASES = {"start": 1000, "stop": 1300, "run": 1500, "end": 2500}
 
 def story(**how: int) -> MigrationRecord:
     return told(**how).record(3000, PHASES, numbers())
+
+
+def tell(recorder: Recorder, now: int, steps: list[tuple[int, int, Stage]]) -> int:
+    """Let things happen to pages: delay, number, and what they are afterwards; returns the time."""
+    for delay, number, stage in steps:
+        now += delay
+        if stage == Stage.DIRTY:
+            recorder.dirtied(now, [number])
+        elif stage == Stage.IN_FLIGHT:
+            recorder.sent(now, MAIN, Page(number, True), 25)
+        elif stage == Stage.ARRIVED:
+            recorder.passed(now, URGENT, page(number), 4121)
+        else:
+            recorder.passed(now, RETURN, RequestPages(number, 1), 28)
+    return now

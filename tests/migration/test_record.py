@@ -19,7 +19,7 @@ from sdeiviz.migration.record import (
 )
 from sdeiviz.migration.simulation import Setup, Simulation
 from sdeiviz.migration.wire import Packaged, Page, Pages, Ping, RequestPages
-from tests.migration.stories import GFN, PAGES, page, story, told
+from tests.migration.stories import GFN, PAGES, page, story, tell, told
 
 D, M, R, F, A, Z = Stage
 DONE = {"start": 0, "stop": 0, "run": 0, "end": None}
@@ -211,20 +211,12 @@ Told = list[tuple[int, int, Stage]]
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.sampled_from([D, F, A]))),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.sampled_from([D, F, A, R]))),
     st.integers(1, 8),
 )
 def test_whatever_is_told_runs_and_stages_agree(steps: Told, limit: int) -> None:
     recorder = Recorder(6, 1, 10, limit=limit)
-    now = 10
-    for delay, number, what in steps:
-        now += delay
-        if what == D:
-            recorder.dirtied(now, [number])
-        elif what == F:
-            recorder.sent(now, MAIN, Page(number, True), 25)
-        else:
-            recorder.passed(now, URGENT, page(number), 4121)
+    now = tell(recorder, 10, steps)
     record = recorder.record(now + 1, DONE, {})
     since = record.known_since()
     runs = [*record.runs()]

@@ -103,15 +103,15 @@ MUTATIONS = [
     Mutation(
         RECORDING,
         "return keyframe.index <= self.index and earlier",
-        "return keyframe.index < self.index and earlier",
+        "return keyframe.index < self.index",
         "the keyframe we stand on is cut off, were it the first",
     ),
     Mutation(
         RECORDING,
+        "            stop = self._replay_slice(index)\n"
         "            if stop and stop.reason is StopReason.INTERRUPTED:\n"
-        "                raise KeyboardInterrupt\n"
-        "            if stop and stop.reason.final:\n",
-        "            if stop and stop.reason.final:\n",
+        "                raise KeyboardInterrupt\n",
+        "            stop = self._replay_slice(index)\n",
         "Ctrl-C does not end a replay",
     ),
     Mutation(

@@ -201,7 +201,7 @@ MUTATIONS = [
     Mutation(
         DESTINATION,
         "            self._received.discard_run(first, count)\n",
-        "            pass\n",
+        "",
         "stale is received",
     ),
     Mutation(

@@ -232,8 +232,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "            self._stage2.map_page(page, writable=False)\n\n    def release",
-        "            self._stage2.map_page(page, writable=True)\n\n    def release",
+        "            self._stage2.map_page(page, writable=False)\n",
+        "            self._stage2.map_page(page, writable=True)\n",
         "no page needs memory of its own",
     ),
     # -- the store and its latency

@@ -18,7 +18,7 @@ from sdeiviz.migration.wire import Page, RequestPages
 from sdeiviz.views import drawing
 from sdeiviz.views.migration import latency, moments, pages, summary, traffic, vcpus, wire
 from sdeiviz.views.threads import Doing
-from tests.migration.stories import GFN, numbers, page, story, told
+from tests.migration.stories import GFN, numbers, page, story, tell, told
 
 SVG = "{http://www.w3.org/2000/svg}"
 D, M, R, F, A, Z = Stage
@@ -65,17 +65,7 @@ def test_cells_hold_every_page_for_all_the_time(
     steps: list[tuple[int, int, Stage]], columns: int, rows: int
 ) -> None:
     recorder = Recorder(7, 1, 100)
-    now = 100
-    for delay, number, what in steps:
-        now += delay
-        if what == D:
-            recorder.dirtied(now, [number])
-        elif what == F:
-            recorder.sent(now, MAIN, Page(number, True), 25)
-        elif what == A:
-            recorder.passed(now, URGENT, page(number), 4121)
-        else:
-            recorder.passed(now, RETURN, RequestPages(number, 1), 28)
+    now = tell(recorder, 100, steps)
     record = recorder.record(now + 3, NONE, {})
     length = record.end - record.start
     held = pages.cells(record, columns, rows)
