@@ -14,7 +14,7 @@ class Costs:
 
     exit: int = 0
     """Leaving the guest and entering it again: every hypercall, stage-2 fault, access to a device
-    that is not the interrupt controller's CPU interface, WFI and trap."""
+    that is not the interrupt controller's CPU interface, WFI and SMC."""
     lookup: int = 0
     """A stage-2 fault: finding out where the page is."""
     map: int = 0

@@ -321,16 +321,18 @@ def _acknowledges(event: Hypercall) -> bool:
 # -- as text
 
 
-def steps_up_to_now(snapshot: Snapshot) -> tuple[Step, ...]:
-    """Return what has happened so far of the last fault; nothing where there was none."""
-    trace = snapshot.trace[: snapshot.now]
-    count = len(faults(trace))
-    return life(trace, count) if count else ()
+def last(snapshot: Snapshot) -> tuple[Step, ...]:
+    """Return the life of the last fault there was, with what is recorded of it after this moment.
+
+    Nothing where there was none.
+    """
+    count = len(faults(snapshot.trace[: snapshot.now]))
+    return life(snapshot.trace, count) if count else ()
 
 
 def text(snapshot: Snapshot) -> str:
-    """Return the life of the last fault up to now."""
-    return text_of(steps_up_to_now(snapshot))
+    """Return the life of the last fault."""
+    return text_of(last(snapshot), snapshot.index)
 
 
 def html(snapshot: Snapshot) -> str:
@@ -338,12 +340,17 @@ def html(snapshot: Snapshot) -> str:
     return markup.preformatted(TITLE, text(snapshot))
 
 
-def text_of(steps: Sequence[Step]) -> str:
-    """Return steps as text: index, time since the fault, from whom to whom, what."""
+def text_of(steps: Sequence[Step], now: int | None = None) -> str:
+    """Return steps as text: index, time since the fault, from whom to whom, what.
+
+    A line parts what happens after the index `now`.
+    """
     if not steps:
         return NONE
     lines = []
-    for step in steps:
+    for n, step in enumerate(steps):
+        if now is not None and step.index > now and (not n or steps[n - 1].index <= now):
+            lines.append(f"{'now':>10}  " + "-" * 40)
         one, two = NAMES[step.start].split(",")[0], NAMES[step.end].split(",")[0]
         way = one if one == two else f"{one} -> {two}"
         since = words.duration(step.time - steps[0].time)
@@ -357,16 +364,20 @@ _GUTTER, _PITCH, _HEAD, _WORDS, _LETTER = 186, 84, 34, 24, 7.2  # pixels
 
 
 def svg(snapshot: Snapshot) -> str:
-    """Return the diagram of the last fault up to now."""
-    return drawn(steps_up_to_now(snapshot))
+    """Return the diagram of the last fault."""
+    return drawn(last(snapshot), snapshot.index)
 
 
 def _x(lane: Lane) -> float:
     return _GUTTER + _PITCH * (lane + 0.5)
 
 
-def drawn(steps: Sequence[Step]) -> str:
-    """Return a sequence diagram of steps; time runs downwards, though not to scale."""
+def drawn(steps: Sequence[Step], now: int | None = None) -> str:
+    """Return a sequence diagram of steps; time runs downwards, though not to scale.
+
+    What happens after the index `now` is set apart. The words of a step name its index as
+    ``data-at``, so that a page can go there.
+    """
     left = _GUTTER + _PITCH * len(Lane) + _WORDS
     heads = "".join(f'<text x="{_x(lane):g}" y="18">{name}</text>' for lane, name in NAMES.items())
     bottom = float(_HEAD + lanes.LINE * max(1, len(steps)))
@@ -384,9 +395,9 @@ def drawn(steps: Sequence[Step]) -> str:
             parts.append(lanes.note(step.kind, _x(step.end), y, ""))
         else:
             parts.append(lanes.arrow(step.kind, _x(step.start), _x(step.end), y))
-        parts.append(
-            f'<g class="{step.kind}"><text x="{left}" y="{y + 4:g}">{escape(step.words)}</text></g>'
-        )
+        kind = step.kind + " later" * (now is not None and step.index > now)
+        said = f'<text data-at="{step.index}" x="{left}" y="{y + 4:g}">{escape(step.words)}</text>'
+        parts.append(f'<g class="{kind}">{said}</g>')
     if not steps:
         parts.append(f'<text x="{left}" y="{_y(0) + 4:g}">{NONE}</text>')
     width = left + _LETTER * max([40, *(len(step.words) for step in steps)])

@@ -59,8 +59,22 @@ def test_a_drawing_follows_the_moment(kernel: Lab) -> None:
     lab = kernel
     lab.size(1280)
     choose(lab, "fault")
-    steps = lab.page.locator(f"{SURFACE} .picture text.index").count()
-    assert steps > 4
+    steps = lab.page.locator(f"{SURFACE} .picture [data-at]")
+    assert steps.count() > 4
+    first = steps.first.get_attribute("data-at")
+    assert first
+    steps.first.focus()
+    lab.page.keyboard.press("Enter")
+    lab.page.wait_for_function(
+        "([s, at]) => document.querySelector(s)?.textContent.includes(at)",
+        arg=[f"{SURFACE} .log .current", f"{int(first):,}"],
+    )
+    later = lab.page.locator(f"{SURFACE} .picture .later [data-at]")
+    later.last.wait_for()
+    later.last.click()
+    lab.page.wait_for_function(
+        "s => document.querySelectorAll(s).length === 0", arg=f"{SURFACE} .picture .later"
+    )
     lab.press("start")
     lab.page.wait_for_function(
         "s => document.querySelector(s)?.textContent.includes('No page was missing')",

@@ -266,11 +266,25 @@ def test_every_fault_of_a_run_ends() -> None:
             assert indexes == sorted(indexes)
 
 
-def test_the_last_fault_up_to_now() -> None:
-    trace = (*threads(), *notified(100, GFN, 0x1000), *ready(600, GFN, 0x1000))
-    text = fault.text(paged(trace=trace, now=len(threads()) + 4))
-    assert text.splitlines()[-1].split("  ")[-1] == "event 1 delivered: its handler runs"
-    assert "+1 ns" in text
+def test_the_last_fault_and_what_is_to_come_of_it() -> None:
+    told = notified(100, GFN, 0x1000)
+    trace = (*threads(), *told, *ready(600, GFN, 0x1000))
+    now = len(threads()) + 4
+    snapshot = paged(trace=trace, now=now, index=trace[now - 1].index)
+    before, _, after = fault.text(snapshot).partition(f"{'now':>10}  ")
+    assert before.splitlines()[-1].split("  ")[-1] == "event 1 delivered: its handler runs"
+    assert after.splitlines()[-1].endswith("M goes on")
+    assert "+1 ns" in before
+    drawn = ElementTree.fromstring(fault.svg(snapshot))
+    later = [
+        g.attrib["class"].endswith(" later")
+        for g in drawn.iter()
+        if "data-at" in str([c.attrib for c in g])
+    ]
+    assert later == sorted(later)
+    assert 0 < sum(later) < len(later)
+    places = [int(t.attrib["data-at"]) for t in drawn.iter(f"{SVG}text") if "data-at" in t.attrib]
+    assert places == [step.index for step in fault.last(snapshot)]
     assert fault.text(paged()) == fault.NONE
     assert fault.NONE in fault.svg(paged())
 

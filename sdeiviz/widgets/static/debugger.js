@@ -1056,6 +1056,13 @@ class Surface {
       this.drawnPicture = drawing;
       const parsed = new DOMParser().parseFromString(drawing.svg, "image/svg+xml");
       this.picture.replaceChildren(document.importNode(parsed.documentElement, true));
+      for (const step of this.picture.querySelectorAll("[data-at]")) {
+        const go = () => this.send("goto", { index: Number(step.dataset.at) });
+        step.setAttribute("role", "button");
+        step.setAttribute("tabindex", "0");
+        step.addEventListener("click", go);
+        step.addEventListener("keydown", (event) => event.key === "Enter" && go());
+      }
     }
     if (!known || drawing.at !== at || drawing.epoch !== epoch) this.ask("drawing", { name: this.tab });
   }
