@@ -361,6 +361,8 @@ def text_of(steps: Sequence[Step], now: int | None = None) -> str:
 # -- as a drawing
 
 _GUTTER, _PITCH, _HEAD, _WORDS, _LETTER = 186, 84, 34, 24, 7.2  # pixels
+_LINE: Final = 24
+"""Pixels from step to step: high enough for a finger."""
 
 
 def svg(snapshot: Snapshot) -> str:
@@ -379,8 +381,9 @@ def drawn(steps: Sequence[Step], now: int | None = None) -> str:
     ``data-at``, so that a page can go there.
     """
     left = _GUTTER + _PITCH * len(Lane) + _WORDS
+    width = left + _LETTER * max([40, *(len(step.words) for step in steps)])
     heads = "".join(f'<text x="{_x(lane):g}" y="18">{name}</text>' for lane, name in NAMES.items())
-    bottom = float(_HEAD + lanes.LINE * max(1, len(steps)))
+    bottom = float(_HEAD + _LINE * max(1, len(steps)))
     parts = [f'<g class="heads">{heads}</g>']
     parts += [lanes.life(_x(lane), _HEAD - 6, bottom) for lane in Lane]
     for top, end in _between(steps, lambda s: s.end is Lane.STORE, lambda s: s.start is Lane.STORE):
@@ -396,11 +399,14 @@ def drawn(steps: Sequence[Step], now: int | None = None) -> str:
         else:
             parts.append(lanes.arrow(step.kind, _x(step.start), _x(step.end), y))
         kind = step.kind + " later" * (now is not None and step.index > now)
-        said = f'<text data-at="{step.index}" x="{left}" y="{y + 4:g}">{escape(step.words)}</text>'
-        parts.append(f'<g class="{kind}">{said}</g>')
+        box = f'x="{left - 4:g}" y="{y - _LINE / 2:g}" width="{width - left:g}" height="{_LINE}"'
+        said = f'<text x="{left}" y="{y + 4:g}">{escape(step.words)}</text>'
+        parts.append(
+            f'<g class="{kind}" data-at="{step.index}">'
+            f'<rect {box} fill="none" pointer-events="all"/>{said}</g>'
+        )
     if not steps:
         parts.append(f'<text x="{left}" y="{_y(0) + 4:g}">{NONE}</text>')
-    width = left + _LETTER * max([40, *(len(step.words) for step in steps)])
     return lanes.document(width, bottom + 8, steps[0].words if steps else NONE, "\n".join(parts))
 
 
@@ -419,7 +425,7 @@ def _between(steps: Sequence[Step], begins: _Test, ends: _Test) -> list[tuple[fl
 
 
 def _y(row: int) -> float:
-    return _HEAD + lanes.LINE * (row + 0.5)
+    return _HEAD + _LINE * (row + 0.5)
 
 
 def _gap(x: float, top: float, bottom: float) -> str:

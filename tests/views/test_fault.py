@@ -276,14 +276,11 @@ def test_the_last_fault_and_what_is_to_come_of_it() -> None:
     assert after.splitlines()[-1].endswith("M goes on")
     assert "+1 ns" in before
     drawn = ElementTree.fromstring(fault.svg(snapshot))
-    later = [
-        g.attrib["class"].endswith(" later")
-        for g in drawn.iter()
-        if "data-at" in str([c.attrib for c in g])
-    ]
+    steps = [group for group in drawn.iter(f"{SVG}g") if "data-at" in group.attrib]
+    later = [step.attrib["class"].endswith(" later") for step in steps]
     assert later == sorted(later)
     assert 0 < sum(later) < len(later)
-    places = [int(t.attrib["data-at"]) for t in drawn.iter(f"{SVG}text") if "data-at" in t.attrib]
+    places = [int(step.attrib["data-at"]) for step in steps]
     assert places == [step.index for step in fault.last(snapshot)]
     assert fault.text(paged()) == fault.NONE
     assert fault.NONE in fault.svg(paged())
@@ -301,4 +298,5 @@ def test_the_drawing_has_a_row_for_each_step(trace: list[TraceEvent]) -> None:
         if text.attrib.get("class") != "index":
             assert float(text.attrib["x"]) + 6.8 * len(text.text or "") <= width
         assert float(text.attrib["y"]) < height
-    assert len(list(root.iter(f"{SVG}rect"))) == 1, "the store is busy"
+    boxes = [box for box in root.iter(f"{SVG}rect") if "pointer-events" not in box.attrib]
+    assert len(boxes) == 1, "the store is busy"

@@ -1058,6 +1058,7 @@ class Surface {
       this.picture.replaceChildren(document.importNode(parsed.documentElement, true));
       for (const step of this.picture.querySelectorAll("[data-at]")) {
         const go = () => this.send("goto", { index: Number(step.dataset.at) });
+        step.ownerSVGElement.setAttribute("role", "group");
         step.setAttribute("role", "button");
         step.setAttribute("tabindex", "0");
         step.addEventListener("click", go);
