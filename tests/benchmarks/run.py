@@ -41,11 +41,11 @@ hypercalls entered without the general exit (a fifth less). Half of it again wou
 of Python.
 """,
     "async page fault; bare HVC": """
-A fault of which the guest is told takes about 400 us, from the fault to the thread that goes on: three
-quarters of it in the interpreter. The guest leaves nine times and more: the fault itself (about 55
-us: what becomes of it, the mailbox, the event), COMPLETE and IRQ_ACK, seven accesses to the GIC (13
-each), three to the clock (8 each), two interrupts; when the page comes, 75 to put it in place, write
-the mailbox and choose who runs. A fault for which the vCPU waits takes 60 us, 16 k/s.
+A fault of which the guest is told takes about 400 us, from the fault to the thread that goes on:
+three quarters of it in the interpreter. The guest leaves nine times and more: the fault itself
+(about 55 us: what becomes of it, the mailbox, the event), COMPLETE and IRQ_ACK, seven accesses to
+the GIC (13 each), three to the clock (8 each), two interrupts; when the page comes, 75 to put it in
+place, write the mailbox and choose who runs. A fault for which the vCPU waits takes 60 us: 16 k/s.
 Tried: one watchdog for a slice instead of a thread for each run (a quarter less), pages taken away
 some at a time, devices answered without the general exit (a twelfth less), timers driven only when
 they are due (a tenth less), PSTATE written without the binding's own call. Half of it again would
