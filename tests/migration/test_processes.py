@@ -84,7 +84,7 @@ def test_a_guest_computes_on_in_another_process(
     assert sum(done) == DONE
     assert console.endswith("errors 0\n")
     assert (sent["side"], got["side"]) == ("source", "destination")
-    assert sent["source"]["passes"] == 1
+    assert sent["source"]["passes"] >= 1
     placed = sent["source"]["normal"] + sent["source"]["zero"]
     assert got["destination"]["placed"] == placed >= 4096
     assert got["losses"] == sent["losses"] == 0
