@@ -50,9 +50,8 @@ class Account:
         self._since = time
         self.activity = activity
 
-    def charge(self, activity: Activity, nanoseconds: int, time: int) -> None:
+    def charge(self, activity: Activity, nanoseconds: int) -> None:
         """Book so much of something else, beginning now, between two parts of what it does."""
-        self.change(self.activity, time)
         self._spent[activity] += nanoseconds
         self._since += nanoseconds
 

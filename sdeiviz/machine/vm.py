@@ -652,9 +652,9 @@ class VirtualMachine:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
         index, current = self.index_word[0], self.scheduler.current
         time = index + self.skipped
-        vcpu.account.charge(Activity.OVERHEAD, nanoseconds, time)
+        vcpu.account.charge(Activity.OVERHEAD, nanoseconds)
         if current is not vcpu and current.account.activity is Activity.RUN:
-            current.account.charge(Activity.READY, nanoseconds, time)
+            current.account.charge(Activity.READY, nanoseconds)
         self.skipped += nanoseconds
         if self.deadline is not None:
             current.core.stop_by(index + self.deadline - time - nanoseconds)
