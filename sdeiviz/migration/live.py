@@ -11,6 +11,7 @@ import ipaddress
 import mmap
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from time import monotonic, monotonic_ns
@@ -113,7 +114,7 @@ class Recorder(Protocol):
 # -- what both sides have
 
 
-class _Side:
+class _Side(ABC):
     """One side: its connections, its clock, its thread."""
 
     def __init__(
@@ -151,14 +152,11 @@ class _Side:
         except BaseException as error:
             self._failure = error
         finally:
-            self._release()
             self._network.close()
 
+    @abstractmethod
     def _go_through(self) -> None:
-        raise NotImplementedError
-
-    def _release(self) -> None:
-        """Leave the machine to whoever made it."""
+        """Be this side of the migration, from its beginning to its end."""
 
     def _cancel(self) -> None:
         self._cancelled = True
@@ -456,6 +454,12 @@ class Serving(_Side):
     # in the guest's thread
 
     def _go_through(self) -> None:
+        try:
+            self._receive_all()
+        finally:
+            self._release()
+
+    def _receive_all(self) -> None:
         while not self._is_over():
             for _ in range(_BATCH):
                 if self._known or (event := self._inbox.take()) is None:
@@ -590,6 +594,7 @@ class Serving(_Side):
         return recorder
 
     def _release(self) -> None:
+        """Leave the machine to whoever made it."""
         if self._guest.recorder:
             self._guest.recorder.observer = None
         self._vm.trace = self._sink

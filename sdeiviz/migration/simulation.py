@@ -7,7 +7,7 @@ connections; here nothing depends on how fast this computer is, and a run repeat
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sdeiviz.errors import Error
 from sdeiviz.machine import StopReason, VirtualMachine
@@ -18,7 +18,7 @@ from sdeiviz.migration.link import Link, LinkSpeed
 from sdeiviz.migration.metrics import FaultLog, Faults, Timeline, report
 from sdeiviz.migration.source import Source
 
-LONGEST: int = 3_600_000_000_000
+LONGEST: Final = 3_600_000_000_000
 """An hour of virtual time: no migration here takes longer."""
 
 
