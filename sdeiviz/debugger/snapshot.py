@@ -152,7 +152,7 @@ class PagesView:
     first: int
     """Guest page number of the first."""
     states: bytes
-    """One `sdeiviz.machine.paging.PageState` for each."""
+    """One `sdeiviz.machine.memory.PageState` for each."""
     resident: int
     """How many the host has in memory."""
     limit: int | None

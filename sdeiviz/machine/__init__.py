@@ -5,8 +5,8 @@ answers a hypercall), then one file for each piece of hardware.
 """
 
 from sdeiviz.machine.costs import Costs
-from sdeiviz.machine.memory import GuestMemory, GuestMemoryError, PageAbsent
-from sdeiviz.machine.paging import PageState, Paging
+from sdeiviz.machine.memory import GuestMemory, GuestMemoryError, PageAbsent, PageState
+from sdeiviz.machine.paging import Paging
 from sdeiviz.machine.state import VmState
 from sdeiviz.machine.vcpu import Vcpu
 from sdeiviz.machine.vm import Stop, StopReason, VirtualMachine

@@ -7,7 +7,6 @@ from sdeiviz.abi.apf import CRITICAL_EVENT, Command
 from sdeiviz.abi.smccc import MASK32
 from sdeiviz.apf import AsyncPageFault, Mode, mode
 from sdeiviz.machine.smccc import Handler
-from sdeiviz.trace import AT, Record
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vcpu import Vcpu
@@ -90,12 +89,8 @@ class ApfHost:
 def connect(vm: "VirtualMachine", which: str | Mode, event: int | None, irq: int) -> AsyncPageFault:
     """Return async page fault for a machine, with the numbers that its VMM chooses."""
     host = ApfHost(vm)
-
-    def emit(record: Record) -> None:
-        vm.trace.extend((AT, vm.index, vm.time, *record))
-
     chosen = mode(which) if isinstance(which, str) else which
-    apf = AsyncPageFault(chosen, host, emit, len(vm.vcpus))
+    apf = AsyncPageFault(chosen, host, lambda record: vm.note(*record), len(vm.vcpus))
     if event is None:
         event = next((number for number in EVENTS if host.has_event(number)), 0)
     for vcpu in vm.vcpus:

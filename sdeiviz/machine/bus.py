@@ -33,23 +33,18 @@ class Bus:
     """The devices of a machine."""
 
     def __init__(self) -> None:
-        self.regions: list[Region] = []
         self.pages: dict[int, Region] = {}
         """Regions by the number of each of their pages."""
 
     def add(self, region: Region) -> None:
         """Put a device on the bus."""
-        self.regions.append(region)
         first = region.base >> PAGE_SHIFT
         for page in range(first, first + (region.size >> PAGE_SHIFT)):
             self.pages[page] = region
 
     def find(self, address: int) -> Region | None:
         """Return the region an intermediate physical address lies in."""
-        for region in self.regions:
-            if region.base <= address < region.base + region.size:
-                return region
-        return None
+        return self.pages.get(address >> PAGE_SHIFT)
 
 
 def connect(vm: "VirtualMachine") -> None:

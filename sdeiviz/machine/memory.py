@@ -3,6 +3,7 @@
 import mmap
 import sys
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Final
 
 from sdeiviz.errors import Error
@@ -11,8 +12,6 @@ PAGE: Final = 4096
 PAGE_SHIFT: Final = 12
 ZERO_PAGE: Final = bytes(PAGE)
 _CHUNK: Final = 1 << 20
-_NOT_HERE: Final = (1, 2)
-"""PageState.ABSENT and FETCHING."""
 RAM_BASE: Final = 0x4000_0000
 """Where QEMU's `virt` has its RAM."""
 DEFAULT_SIZE: Final = 128 << 20
@@ -21,6 +20,18 @@ MAX_SIZE: Final = 32 << 30
 
 class GuestMemoryError(Error):
     """An access outside guest RAM, or a size of RAM that cannot be."""
+
+
+class PageState(IntEnum):
+    """Where a page is."""
+
+    PRESENT = 0
+    ABSENT = 1
+    FETCHING = 2
+    ZERO = 3
+
+
+_NOT_HERE: Final = (PageState.ABSENT, PageState.FETCHING)
 
 
 class PageAbsent(GuestMemoryError):
@@ -56,7 +67,7 @@ class GuestMemory:
         self.on_write: Callable[[int, int], None] = lambda offset, size: None
         """Told of every write from the host: offset into RAM and length."""
         self.states: bytearray | None = None
-        """A `sdeiviz.machine.paging.PageState` for each page, where the host takes pages away."""
+        """A `PageState` for each page, where the host takes pages away."""
 
     def _range(self, key: object) -> tuple[int, int]:
         if not isinstance(key, slice) or key.step not in (None, 1):

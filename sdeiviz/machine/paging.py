@@ -16,7 +16,6 @@ after a synchronous fault, else a worker on its behalf.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from struct import unpack_from
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -27,7 +26,7 @@ from sdeiviz.errors import Error
 from sdeiviz.machine.accounts import Activity
 from sdeiviz.machine.costs import Costs
 from sdeiviz.machine.latency import Constant, Latency
-from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, ZERO_PAGE, GuestMemory
+from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, ZERO_PAGE, GuestMemory, PageState
 from sdeiviz.machine.store import Store, Swap
 
 if TYPE_CHECKING:
@@ -43,15 +42,6 @@ _STUCK: Final = 10_000
 SHORTEST_RETRY: Final = 1_000
 """Nanoseconds: where the host's work costs nothing, a fault tried again still takes time, or it
 would be tried for ever at one moment."""
-
-
-class PageState(IntEnum):
-    """Where a page is."""
-
-    PRESENT = 0
-    ABSENT = 1
-    FETCHING = 2
-    ZERO = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +188,13 @@ class Pager:
         if state == PageState.PRESENT:
             if page not in self._unmapped:
                 return False
-            self._spend(vcpu, self._costs.exit + self._costs.lookup)
+            self._vm.spend(vcpu, self._costs.exit + self._costs.lookup)
             self.map_arrived(vcpu, page)
         elif state == PageState.ZERO:
             if not _is_write(syndrome):
                 return False
             costs = self._costs
-            self._spend(vcpu, costs.exit + costs.lookup + costs.zero + costs.map)
+            self._vm.spend(vcpu, costs.exit + costs.lookup + costs.zero + costs.map)
             self.populate(page)
         else:
             self._missing(vcpu, page, syndrome)
@@ -215,24 +205,24 @@ class Pager:
     def _missing(self, vcpu: "Vcpu", page: int, syndrome: int) -> None:
         """Ask what becomes of the vCPU, and fetch the page."""
         vm, costs = self._vm, self._costs
-        self._spend(vcpu, costs.exit + costs.lookup)
+        self._vm.spend(vcpu, costs.exit + costs.lookup)
         answer = self._apf.fault(vcpu.number, self.gfn(page), vcpu.pstate, syndrome)
         waits = answer.decision is Decision.WAIT
         if self.states[page] == PageState.ABSENT:
             self.fetch(page, vcpu.number, None if waits else costs.worker)
         if not waits and answer.reason is not Reason.IN_FLIGHT:
-            self._spend(vcpu, costs.queue)
+            self._vm.spend(vcpu, costs.queue)
         if waits:
-            self._spend(vcpu, costs.block)
+            self._vm.spend(vcpu, costs.block)
             self._waiters.setdefault(page, []).append(vcpu.number)
             vcpu.stall(Activity.BLOCKED, self.gfn(page))
         elif answer.decision is Decision.HALT:
             vcpu.stall(Activity.HALTED, self.gfn(page))
         elif answer.decision is Decision.RETRY:
-            self._spend(vcpu, max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
+            self._vm.spend(vcpu, max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
             vm.scheduler.end_turn()
         else:
-            self._spend(vcpu, costs.inject)
+            self._vm.spend(vcpu, costs.inject)
             vcpu.must_enter = True
         if answer.decision is not Decision.RETRY:
             self._watch_progress(vcpu)
@@ -243,9 +233,6 @@ class Pager:
         self._stuck = (self._vm.index, repeats + 1 if index == self._vm.index else 0)
         if self._stuck[1] > _STUCK:
             self._vm.stop_thrashing(vcpu)
-
-    def _spend(self, vcpu: "Vcpu", nanoseconds: int) -> None:
-        self._vm.spend(vcpu, nanoseconds)
 
     def gfn(self, page: int) -> int:
         """Return the guest page number of a page of RAM."""
@@ -363,7 +350,7 @@ class Pager:
     def map_arrived(self, vcpu: "Vcpu", page: int) -> None:
         """Map a page that has arrived; nothing where it is mapped, or gone again."""
         if page in self._unmapped:
-            self._spend(vcpu, self._costs.map)
+            self._vm.spend(vcpu, self._costs.map)
             self._unmapped.discard(page)
             self._stage2.map_page(page, writable=True)
 

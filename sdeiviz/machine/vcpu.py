@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
 
 
-_MASKS: Final = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
-"""The bits of an access by its bytes."""
-
-
 class Vcpu:
     """One virtual CPU: ``vcpu.x0`` to ``vcpu.x30``, ``vcpu.pc``, ``vcpu.vbar_el1`` and so on.
 
@@ -210,9 +206,8 @@ class Vcpu:
 
     def device_exit(self, core: Core) -> Callable[[], bool]:
         """Answer a load or store of a device, as `stage2_abort` does: they are frequent."""
-        vm, x, pc, pages = self.vm, core.x, core.pc_word, self.vm.bus.pages
+        pc, pages = core.pc_word, self.vm.bus.pages
         syndrome_word, address, hpfar = core.syndrome_word, core.address_word, core.hpfar_word
-        cost = vm.paging.costs.exit if vm.paging else 0
 
         def device() -> bool:
             syndrome, at = syndrome_word[0], pc[0]
@@ -224,20 +219,8 @@ class Vcpu:
                 return False
             try:
                 core.settle()
-                if cost and region.exits:
-                    vm.spend(self, cost)
-                core.retire()
                 offset = (hpfar[0] >> 4 << PAGE_SHIFT | address[0] & PAGE - 1) - region.base
-                number, size = access.register, access.size
-                if access.write:
-                    value = 0 if number == ZERO_REGISTER else x[number]
-                    region.write(self, offset, size, value & _MASKS[size])
-                else:
-                    value = region.read(self, offset, size) & _MASKS[size]
-                    if number != ZERO_REGISTER:
-                        x[number] = extend(access, value)
-                if access.base is not None:
-                    self._write_back(access)
+                self._perform(access, region, offset)
                 self.enter()
             except BaseException as error:
                 core.fail(error)
@@ -486,6 +469,11 @@ class Vcpu:
         if access.size not in region.widths:
             *bits, last = (str(8 * width) for width in region.widths)
             return f"the {region.name} takes accesses of {', '.join(bits)} and {last} bits"
+        self._perform(access, region, offset)
+        return ""
+
+    def _perform(self, access: MemoryAccess, region: Region, offset: int) -> None:
+        """Complete the load or store of a device."""
         if self.vm.paging and region.exits:
             self.vm.spend(self, self.vm.paging.costs.exit)
         self.core.retire()
@@ -497,7 +485,6 @@ class Vcpu:
             if access.register != ZERO_REGISTER:
                 self.x[access.register] = value
         self._write_back(access)
-        return ""
 
     def read_word(self, address: int) -> int | None:
         """Return the word at a virtual address, None where there is no memory or it is absent."""

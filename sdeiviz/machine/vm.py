@@ -369,7 +369,7 @@ class VirtualMachine:
 
     def emit(self, vcpu: Vcpu, event: type[TraceEvent], *fields: Any) -> None:
         """Add an event to the trace."""
-        self.trace.extend((AT, self.index, self.time, event.__name__, vcpu.number, *fields))
+        self.note(event.__name__, vcpu.number, *fields)
 
     def note(self, event: str, vcpu: int, *fields: Any) -> None:
         """Add an event to the trace by its name."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from sdeiviz.debugger.snapshot import PagesView, Snapshot
-from sdeiviz.machine.paging import PageState
+from sdeiviz.machine.memory import PageState
 from sdeiviz.trace import PageFault
 from sdeiviz.views import drawing, markup, words
 

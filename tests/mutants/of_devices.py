@@ -146,9 +146,9 @@ MUTATIONS = [
     ),
     Mutation(
         BUS,
-        "address < region.base + region.size",
-        "address <= region.base + region.size",
-        "a device is a byte longer",
+        "first + (region.size >> PAGE_SHIFT)):",
+        "first + (region.size >> PAGE_SHIFT) + 1):",
+        "a device is a page longer",
     ),
     Mutation(
         BUS, "        vm.timers_changed()\n", "", "nobody notices that the one-shot timer was set"

@@ -60,13 +60,13 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "            self._spend(vcpu, costs.inject)\n            vcpu.must_enter = True\n",
-        "            self._spend(vcpu, costs.inject)\n",
+        "            self._vm.spend(vcpu, costs.inject)\n            vcpu.must_enter = True\n",
+        "            self._vm.spend(vcpu, costs.inject)\n",
         "an interrupt that tells of a page waits for the next exit",
     ),
     Mutation(
         PAGING,
-        "            self._spend(vcpu, costs.inject)\n",
+        "            self._vm.spend(vcpu, costs.inject)\n",
         "            pass\n",
         "telling the guest costs nothing",
     ),
@@ -533,7 +533,10 @@ MUTATIONS = [
         "a read up to an absent page is refused",
     ),
     Mutation(
-        MEMORY, "_NOT_HERE: Final = (1, 2)", "_NOT_HERE: Final = (1,)", "a page on its way is read"
+        MEMORY,
+        "_NOT_HERE: Final = (PageState.ABSENT, PageState.FETCHING)",
+        "_NOT_HERE: Final = (PageState.ABSENT,)",
+        "a page on its way is read",
     ),
     Mutation(STATE, "        vm.apf.load(state.apf)\n", "", "a load forgets what is in flight"),
     Mutation(
