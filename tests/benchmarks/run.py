@@ -52,7 +52,8 @@ they are due (a tenth less), PSTATE written without the binding's own call. Half
 take the GIC out of Python.
 """,
     "migration of 256 MB; socket to socket": """
-It came to 0.48 in the median, 0.29 to 0.58, with both cores shared with other programs. A frame of
+It came to 0.31 in the median, 0.29 to 0.34, on two idle cores; to 0.48 with both shared with other
+programs, which slow the plain copy more. Measured on the busy ones: a frame of
 64 pages takes the destination 0.09 ms to find and check (0.06 of it CRC-32), 0.09 for the sums of
 its pages, and 0.16 to put in place, in memory that is touched for the first time. The source takes
 0.08 to make it and, at the end, 0.09 to sum its pages, which nothing overlaps.
