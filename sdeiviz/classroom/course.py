@@ -417,6 +417,46 @@ FIRST: Final = Question(
 )
 """03: a page that is faster than the news of its absence."""
 
+_IN_TURN: Final = Clue(ProbeHit, {"name": "switch"}, 29)
+"""A switch to M that came more than a slice after M was woken."""
+
+NEAR: Final = Question(
+    "A page is only 2 µs away now: without telling, waiting takes 2 % of the vCPU's time. This host "
+    "tells the guest all the same. What becomes of C's units and M's pages?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "Both stay as they were, but for 2 % or so: no more than that was lost.",
+            "Here M goes on. Look back to when it was woken: 3 ms ago, and C ran all that time. "
+            "That time is M's, and it was never lost before.",
+            _IN_TURN,
+            "only time that was lost can be gained",
+        ),
+        Choice(
+            "Both fall: two notifications take longer than a page that is so near.",
+            "Here the guest ends. Look at the account of the host's work (*overhead*): it is "
+            "smaller than the 2.08 ms without telling, because M faults less often.",
+            Clue(ProbeHit, {"name": "end"}),
+            "a dear notification makes everybody lose",
+        ),
+        Choice(
+            "M's pages rise and C's units fall: the scheduler owes M the time that it slept.",
+            "Here M goes on, milliseconds after it was woken. It may catch up by half a slice. "
+            "After that it waits for its turn, page by page.",
+            _IN_TURN,
+            "a sleeper is owed all the time that it slept",
+        ),
+        Choice(
+            "C's units rise by half, and M's pages fall to a third.",
+            "M gave up the CPU for 2 µs, and C keeps it to the end of a slice, 3 ms.",
+            _IN_TURN,
+        ),
+    ),
+    options=swapping("arm64-v4", latency=2_000),
+)
+"""05: a gain that M pays for."""
+
 QUESTIONS: Final = {
     "second-call": SECOND_CALL,
     "masked": MASKED,
@@ -427,5 +467,6 @@ QUESTIONS: Final = {
     "stalled": STALLED,
     "rescheduled": RESCHEDULED,
     "first": FIRST,
+    "near": NEAR,
 }
 """All of them by name, in the order of the course."""

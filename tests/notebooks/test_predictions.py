@@ -41,7 +41,7 @@ from sdeiviz.trace import (
 FEATURES, ENABLE, STATUS, SIGNAL = 0xC400_0030, 0xC400_0022, 0xC400_0028, 0xC400_002F
 DENIED = (1 << 64) - 3
 DAIF = 0x3C0
-LATENCY, TICK = 250_000, 1_000_000
+LATENCY, TICK, SLICE = 250_000, 1_000_000, 3_000_000
 """Nanoseconds."""
 WAKE_ALL = 0xFFFF_FFFF
 
@@ -140,6 +140,12 @@ def told(scene: Scene) -> bool:
     """Whether the guest has heard of any page; that all are ready comes when it enables."""
     ready = [event for event in of(scene.past, PageReady) if event.token != WAKE_ALL]
     return bool(of(scene.past, EventDelivered) or ready)
+
+
+def waited_for_its_turn(scene: Scene) -> bool:
+    """Whether M goes on here, milliseconds after it was woken."""
+    woken = [probe for probe in of(scene.past, ProbeHit) if probe.name == "wake"][-1]
+    return scene.had(ProbeHit, name="switch") and scene.at.time - woken.time > SLICE
 
 
 REFUTED: dict[str, dict[str, Callable[[Scene], bool]]] = {
@@ -271,6 +277,15 @@ REFUTED: dict[str, dict[str, Callable[[Scene], bool]]] = {
         "the two notifications do not know of each other": lambda s: (
             len(of(s.events, PageFault)) == len(of(s.events, EventCancelled)) == 1
         ),
+    },
+    "near": {
+        "": waited_for_its_turn,
+        "only time that was lost can be gained": waited_for_its_turn,
+        "a dear notification makes everybody lose": lambda s: (
+            # Without telling it is 2,075.6 us.
+            s.had(ProbeHit, name="end") and s.at.accounts[0]["overhead"] < 2_000_000
+        ),
+        "a sleeper is owed all the time that it slept": waited_for_its_turn,
     },
 }
 

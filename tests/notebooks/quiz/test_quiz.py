@@ -15,7 +15,7 @@ import pytest
 from sdeiviz.abi import pstate
 from sdeiviz.classroom import swapping
 from sdeiviz.debugger import Session
-from sdeiviz.experiment import bound
+from sdeiviz.experiment import bound, load_postcopy, migrate
 from sdeiviz.machine import StopReason
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import (
@@ -182,6 +182,44 @@ def three_to_one() -> dict[str, Any]:
     return {"percent": 5 * round(share * 20), "bound": round(100 * bound(3, 1))}
 
 
+def ends_with_m() -> dict[str, Any]:
+    counted, rates = [], []
+    for mode in ("sync", "arm64-v4"):
+        options = swapping(mode, passes=3)
+        options["bootargs"] = options["bootargs"].replace("time=20 ", "")
+        session = Session("kernel", **options)
+        session.run()
+        units = int(re.search(r"^C0: cpu 0, done (\d+)", session.snapshot().console, re.M)[1])
+        start, end = (
+            next(e.time for e in session.trace if isinstance(e, ProbeHit) and e.name == name)
+            for name in ("start", "end")
+        )
+        counted.append(round(units, -3))
+        rates.append(units / (end - start))
+    assert counted == [430_000, 397_000]
+    return {"rate": round(100 * (rates[1] / rates[0] - 1), -1)}
+
+
+def slower_link() -> dict[str, Any]:
+    short = load_postcopy().set("workload.pages", 1024).set("workload.memory", 8)
+    short = short.set("link.buffer", 100_000)
+    for name, value in (("slice", 750_000), ("tick", 1_000_000), ("wakeup", 250_000)):
+        short = short.set(f"guest.{name}", value)
+    case = short.migration("preempt")
+    slow = short.set("link.delay", 10 * short["link.delay"])
+    runs = [migrate(case, mode, p) for mode in ("sync", "arm64-v4") for p in (short, slow)]
+
+    def became(old: float, new: float) -> str:
+        return "same" if abs(new / old - 1) <= 0.05 else "higher" if new > old else "lower"
+
+    rates, (fast, slowed) = [run.rate for run in runs], runs[:2]
+    return {
+        "c": became(*rates[:2]),
+        "m": became(fast.pages_per_ms, slowed.pages_per_ms),
+        "told": became(*rates[2:]),
+    }
+
+
 SITUATIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "order": order,
     "unregister-inside": unregister_inside,
@@ -192,12 +230,14 @@ SITUATIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "nobody-computes": nobody_computes,
     "never-acknowledged": never_acknowledged,
     "three-to-one": three_to_one,
+    "ends-with-m": ends_with_m,
+    "slower-link": slower_link,
 }
 
 
-def test_there_are_nine_questions_and_each_has_its_situation() -> None:
+def test_there_are_eleven_questions_and_each_has_its_situation() -> None:
     assert list(QUIZ) == list(SITUATIONS)
-    assert len(QUIZ) == 9
+    assert len(QUIZ) == 11
 
 
 @pytest.mark.parametrize("name", QUIZ)
