@@ -2,6 +2,7 @@
 
 from sdeiviz.classroom.figure import Figure, drawing, table
 from sdeiviz.classroom.prediction import Choice, Clue, Prediction, Question
+from sdeiviz.classroom.progress import progress
 from sdeiviz.classroom.swapping import swapping
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Prediction",
     "Question",
     "drawing",
+    "progress",
     "swapping",
     "table",
 ]

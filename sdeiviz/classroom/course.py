@@ -421,8 +421,8 @@ _IN_TURN: Final = Clue(ProbeHit, {"name": "switch"}, 29)
 """A switch to M that came more than a slice after M was woken."""
 
 NEAR: Final = Question(
-    "A page is only 2 µs away now: without telling, waiting takes 2 % of the vCPU's time. This host "
-    "tells the guest all the same. What becomes of C's units and M's pages?",
+    "A page is only 2 µs away now: without telling, waiting takes 2 % of the vCPU's time. This "
+    "host tells the guest all the same. What becomes of C's units and M's pages?",
     "kernel",
     to_the_end,
     (
@@ -435,8 +435,8 @@ NEAR: Final = Question(
         ),
         Choice(
             "Both fall: two notifications take longer than a page that is so near.",
-            "Here the guest ends. Look at the account of the host's work (*overhead*): it is "
-            "smaller than the 2.08 ms without telling, because M faults less often.",
+            "Here the guest ends. Look at the pane Time: the host has worked for less than the "
+            "2.08 ms that it takes without telling, because M faults less often.",
             Clue(ProbeHit, {"name": "end"}),
             "a dear notification makes everybody lose",
         ),

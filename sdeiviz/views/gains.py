@@ -45,7 +45,8 @@ def percent(ratio: float | None) -> str:
 
 
 def _span(low: float | None, high: float | None) -> str:
-    return percent(low) if low == high else f"{percent(low)} to {percent(high)}"
+    ends = dict.fromkeys((percent(low), percent(high)))
+    return " to ".join(ends)
 
 
 def _short(result: Published) -> str:

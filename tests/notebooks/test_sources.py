@@ -54,6 +54,9 @@ TERMS = (
     "mailbox",
     "token",
     "IRQ_ACK",
+    "page request",
+    "socket buffer",
+    "preempt",
 )
 
 
