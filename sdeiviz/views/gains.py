@@ -26,10 +26,9 @@ COLUMNS: Final = (
     "M's pages",
     "a fault takes",
     "blocked",
-    "told",
 )
-"""The last three: mean time of a fault and share of the window in which all vCPUs waited, both
-without async page fault; share of faults of which the guest was told, with it."""
+"""The last two, both without async page fault: mean time of a fault, and the share of the window in
+which all vCPUs waited."""
 
 
 def percent(ratio: float | None) -> str:
@@ -45,8 +44,9 @@ def percent(ratio: float | None) -> str:
 
 
 def _span(low: float | None, high: float | None) -> str:
-    ends = dict.fromkeys((percent(low), percent(high)))
-    return " to ".join(ends)
+    """Return from where to where, as short as it is clear: "+41 to +68 %"."""
+    first, last = percent(low), percent(high)
+    return last if first == last else f"{first.removesuffix(' %')} to {last}"
 
 
 def _short(result: Published) -> str:
@@ -110,7 +110,6 @@ def rows(parameters: Parameters, measured: Sequence[Row]) -> list[tuple[str, ...
                 percent(line.pages),
                 words.duration(round(first["latency_mean"], -3)),
                 percent(first["blocktime"] / first["window"]).removeprefix("+"),
-                percent(line.told).removeprefix("+"),
             )
         )
     return made
