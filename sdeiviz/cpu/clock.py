@@ -48,10 +48,12 @@ READ_COUNTER: Final = 10
 WRITE_COUNTER: Final = 11
 """Addresses of the functions to call for an MRS or MSR of a timer or PMU register."""
 PLAIN: Final = 12
-"""Not zero: an HVC needs nothing but HYPERCALL, all other exits call EXCEPTION."""
+"""Not zero: an HVC needs nothing but HYPERCALL, a data abort DEVICE if that answers true; all other
+exits call EXCEPTION."""
 HYPERCALL: Final = 13
-EXCEPTION: Final = 14
-_WORDS: Final = 15
+DEVICE: Final = 14
+EXCEPTION: Final = 15
+_WORDS: Final = 16
 
 BlockHook = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
@@ -62,6 +64,7 @@ CounterHook = ctypes.CFUNCTYPE(
 ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
 """Called with user data too, which can stay where the caller put it."""
 HypercallHook = ctypes.CFUNCTYPE(None)
+DeviceHook = ctypes.CFUNCTYPE(ctypes.c_bool)
 
 CounterFunction = Callable[[Any, int, int, Any], int]
 
@@ -163,17 +166,25 @@ no:
 
 _NATIVE_EXCEPTION: Final = """
 define void @exception(ptr %uc, i32 %number, ptr %state) {
-  ; The shortest way to the hypervisor is a hypercall's
-  %hvc = icmp eq i32 %number, 11
+  ; The shortest ways to the hypervisor: a hypercall's (11), and that of a device's access (4)
   %plain_at = getelementptr i64, ptr %state, i64 PLAIN
   %plain = load i64, ptr %plain_at
   %is_plain = icmp ne i64 %plain, 0
-  %short = and i1 %hvc, %is_plain
-  br i1 %short, label %call, label %other
-call:
+  br i1 %is_plain, label %which, label %other
+which:
+  switch i32 %number, label %other [ i32 11, label %hvc
+                                     i32 4, label %abort ]
+hvc:
   %hypercall_at = getelementptr i64, ptr %state, i64 HYPERCALL
   %hypercall = load ptr, ptr %hypercall_at
   tail call void %hypercall()
+  ret void
+abort:
+  %device_at = getelementptr i64, ptr %state, i64 DEVICE
+  %device = load ptr, ptr %device_at
+  %answered = call zeroext i1 %device()
+  br i1 %answered, label %done, label %other
+done:
   ret void
 other:
   %exception_at = getelementptr i64, ptr %state, i64 EXCEPTION
@@ -250,6 +261,7 @@ class Clock:
         self,
         handle: Any,
         hypercall: Callable[[], None],
+        device: Callable[[], bool],
         exception: Callable[[Any, int], None],
         read: CounterFunction,
         write: CounterFunction,
@@ -262,6 +274,8 @@ class Clock:
             Unicorn's handle of the core.
         hypercall
             May be called instead of `exception` for an HVC while PLAIN is set.
+        device
+            May be called before `exception` for a data abort while PLAIN is set; True: it is done.
         exception
             Called with (core, number of the exception).
         read, write
@@ -271,6 +285,7 @@ class Clock:
         state_at = self._words.buffer_info()[0]
         hooks = {
             "hypercall": HypercallHook(hypercall),
+            "device": DeviceHook(device),
             "exception": ExceptionHook(exception),
             "read": CounterHook(read),
             "write": CounterHook(write),
@@ -280,6 +295,7 @@ class Clock:
         at = {name: function_address(hook) for name, hook in hooks.items()}
         if self._native:
             self.state[HYPERCALL], self.state[EXCEPTION] = at["hypercall"], at["exception"]
+            self.state[DEVICE] = at["device"]
             self.state[READ_COUNTER], self.state[WRITE_COUNTER] = at["read"], at["write"]
             at = self._native[1]
         add_hook(handle, UC_HOOK_BLOCK, at["block"], state_at)

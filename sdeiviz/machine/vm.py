@@ -12,7 +12,7 @@ import threading
 # The wrapper in `signal` turns numbers into enumerations, which takes a fifth of a step's time.
 from _signal import signal as set_signal_handler  # type: ignore[import-not-found]
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -373,11 +373,13 @@ class VirtualMachine:
 
     def note(self, event: str, vcpu: int, *fields: Any) -> None:
         """Add an event to the trace by its name."""
-        self.trace.extend((AT, self.index, self.time, event, vcpu, *fields))
+        index = self.index_word[0]
+        self._trace.extend((AT, index, index + self.skipped, event, vcpu, *fields))
 
     def stamp(self) -> None:
         """Date what the dispatcher adds to the trace next."""
-        self.trace.extend((AT, self.index, self.time))
+        index = self.index_word[0]
+        self._trace.extend((AT, index, index + self.skipped))
 
     # -- running
 
@@ -415,8 +417,9 @@ class VirtualMachine:
 
     def run_to(self, index: int) -> Stop:
         """Run until exactly that index, or until something stops the machine before."""
-        while (stop := self.run_slice(index)) is None:
-            pass
+        with self._watched(index):
+            while (stop := self._run_turns(index)) is None:
+                pass
         return stop
 
     def run_slice(self, index: int) -> Stop | None:
@@ -424,10 +427,12 @@ class VirtualMachine:
         if self._slice_ended:
             self._slice_ended = False
             return None
-        if index - self.index <= _SHORT_RUN:
+        with self._watched(index):
             return self._run_turns(index)
-        with _watchdog(self._interrupt):
-            return self._run_turns(index)
+
+    def _watched(self, index: int) -> AbstractContextManager[None]:
+        """Let the core come back now and then on its way to an index."""
+        return nullcontext() if index - self.index <= _SHORT_RUN else _watchdog(self._interrupt)
 
     def _run_turns(self, index: int) -> Stop | None:
         end = perf_counter() + SLICE_SECONDS
@@ -640,24 +645,23 @@ class VirtualMachine:
         deadlines += self.one_shot.deadline, self.alarm, self.pager.deadline if self.pager else None
         self.deadline = min((time for time in deadlines if time is not None), default=None)
         if self.deadline is not None:
-            self.current.core.stop_by(self.index + self.deadline - self.time)
+            self.current.core.stop_by(self.deadline - self.skipped)
 
     def due_by(self, time: int | None) -> None:
         """Take note of one more thing that is due."""
         if time is not None and (self.deadline is None or time < self.deadline):
             self.deadline = time
-            self.current.core.stop_by(self.index + time - self.time)
+            self.current.core.stop_by(time - self.skipped)
 
     def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
-        index, current = self.index_word[0], self.scheduler.current
-        time = index + self.skipped
+        current = self.scheduler.current
         vcpu.account.charge(Activity.OVERHEAD, nanoseconds)
         if current is not vcpu and current.account.activity is Activity.RUN:
             current.account.charge(Activity.READY, nanoseconds)
         self.skipped += nanoseconds
         if self.deadline is not None:
-            current.core.stop_by(index + self.deadline - time - nanoseconds)
+            current.core.stop_by(self.deadline - self.skipped)
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""
