@@ -43,7 +43,8 @@ def _scale(name: str, parameters: Parameters) -> tuple[str, float]:
     parameter = parameters.sweep(name).parameter
     if parameter not in parameters.values:
         return parameter, 1
-    unit, size = _UNITS.get(parameters.find(parameter).unit.split()[0], ("", 1.0))
+    own = parameters.find(parameter).unit
+    unit, size = _UNITS.get(own.split()[0], (own, 1.0))
     return f"{parameter}, {unit}", size
 
 
@@ -143,7 +144,8 @@ def _panel(name: str, parameters: Parameters, found: Sequence[Point]) -> str:
         f'height="{y(claimed.low) - y(claimed.high):.1f}"/>',
         f'<path class="rule" d="M{_LEFT} {y(0)}h{_WIDE}M{_LEFT} 24v{_HIGH}"/>',
     ]
-    step = next(s for s in (0.5, 1, 2, 5, 10) if (high - low) / s <= 5)
+    sizes = (digit * 10**power / 2 for power in range(20) for digit in (1, 2, 4))
+    step = next(size for size in sizes if (high - low) / size <= 5)
     for n in range(math.ceil(low / step), math.floor(high / step) + 1):
         parts.append(f'<path class="rule" d="M{_LEFT} {y(n * step)}h-4"/>')
         label = percent(n * step).removesuffix(" %")

@@ -179,6 +179,14 @@ def test_a_sweep_of_the_reader_s_own() -> None:
     assert "of preempt" in sweeps.svg(own, found)
 
 
+def test_units_and_gains_of_any_size() -> None:
+    pages = Sweep("pages", "preempt", "workload.pages", (64, 128), ("sync", "arm64-v4"))
+    own = replace(ALL, sweeps={"pages": pages})
+    found = swept("pages", [9_000_000, 200], [100, 100], own)
+    assert sweeps.rows(own, found)[0][1:4] == ("workload.pages, pages", "64", "+8999900 %")
+    assert ">+8000000<" in sweeps.svg(own, found)
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "gains": lambda: gains.svg(ALL, measured()),
     "sweeps": lambda: sweeps.svg(ALL, measured()),
