@@ -84,6 +84,14 @@ def test_the_table_says_what_came_out_of_every_case() -> None:
     assert four[1:6] == ("+300 %", "+300 %", "+385 %", "+300 to +400 %", "above")
 
 
+def test_the_claim_is_there_even_if_no_case_is_like_it() -> None:
+    four = replace(ALL, migrations={"four_to_one": ALL.migration("four_to_one")})
+    assert [line[0] for line in gains.rows(four, ROWS)] == [
+        "published: Shan, 27 Jun 2022",
+        "four_to_one",
+    ]
+
+
 def test_the_text_is_the_table() -> None:
     lines = gains.text(OURS, ROWS).splitlines()
     assert lines[0].split()[:3] == ["case", "C", "gains"]
