@@ -41,6 +41,7 @@ class Call(IntEnum):
     IRQ_ACK = 5
 
 
+CALLS: Final = tuple(Call)
 IRQ_ONLY_CALLS: Final = (Call.VERSION, Call.SLOTS, Call.IRQ, Call.ENABLE, Call.IRQ_ACK)
 """Sub-functions 0 to 4 of the interrupt-only variant."""
 

@@ -272,10 +272,7 @@ class Faults:
     def _mailbox_free(self, state: VcpuApf, notification: Notification) -> bool:
         """Tell whether the guest has consumed the last notification of this kind."""
         read, block = self.host.read_word, state.block
-        for offset, _ in self._words(notification):
-            if read(block + offset):
-                return False
-        return True
+        return not any(read(block + offset) for offset, _ in self._words(notification))
 
     def _write_mailbox(self, state: VcpuApf, token: int, notification: Notification) -> None:
         block = state.block

@@ -53,7 +53,14 @@ exits call EXCEPTION."""
 HYPERCALL: Final = 13
 DEVICE: Final = 14
 EXCEPTION: Final = 15
-_WORDS: Final = 16
+SKIPPED_AT: Final = 16
+"""Address of the nanoseconds skipped, u64; 0 where EL1's reading of the time is a call too."""
+TICK: Final = 17
+"""Nanoseconds."""
+PC_AT: Final = 18
+MODE_AT: Final = 19
+"""Addresses of the core's PC, u64, and mode, u32."""
+_WORDS: Final = 20
 
 BlockHook = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
@@ -143,6 +150,57 @@ no:
 }
 """
 
+_NATIVE_TIME: Final = """
+define internal i1 @tell_time(ptr %uc, i32 %number, ptr %register, ptr %state) {
+  ; CNTPCT_EL0 or CNTVCT_EL0, read at EL1: no more than the index and what was skipped
+  %crm_at = getelementptr i32, ptr %register, i64 1
+  %crm = load i32, ptr %crm_at
+  %op2_at = getelementptr i32, ptr %register, i64 4
+  %op2 = load i32, ptr %op2_at
+  %crm_0 = icmp eq i32 %crm, 0
+  %op2_less_1 = sub i32 %op2, 1
+  %op2_1_or_2 = icmp ult i32 %op2_less_1, 2
+  %skipped_at_at = getelementptr i64, ptr %state, i64 SKIPPED_AT
+  %skipped_at = load ptr, ptr %skipped_at_at
+  %known = icmp ne ptr %skipped_at, null
+  %counter = and i1 %crm_0, %op2_1_or_2
+  %ours = and i1 %counter, %known
+  br i1 %ours, label %level, label %no
+level:
+  %mode_at_at = getelementptr i64, ptr %state, i64 MODE_AT
+  %mode_at = load ptr, ptr %mode_at_at
+  %mode = load i32, ptr %mode_at
+  %el = and i32 %mode, 12
+  %at_el0 = icmp eq i32 %el, 0
+  br i1 %at_el0, label %no, label %tell
+tell:
+  %index = load i64, ptr %state
+  %last_start_at = getelementptr i64, ptr %state, i64 LAST_START
+  %last_start = load i64, ptr %last_start_at
+  %last_size_at = getelementptr i64, ptr %state, i64 LAST_SIZE
+  %last_size = load i64, ptr %last_size_at
+  %end = add i64 %last_start, %last_size
+  %pc_at_at = getelementptr i64, ptr %state, i64 PC_AT
+  %pc_at = load ptr, ptr %pc_at_at
+  %pc = load i64, ptr %pc_at
+  %bytes = sub i64 %end, %pc
+  %ahead = ashr i64 %bytes, 2
+  %here = sub i64 %index, %ahead
+  %skipped = load i64, ptr %skipped_at
+  %time = add i64 %here, %skipped
+  %tick_at = getelementptr i64, ptr %state, i64 TICK
+  %tick = load i64, ptr %tick_at
+  %ticks = udiv i64 %time, %tick
+  %value_at = alloca i64
+  store i64 %ticks, ptr %value_at
+  %write = inttoptr i64 REG_WRITE to ptr
+  %ignored = call i32 %write(ptr %uc, i32 %number, ptr %value_at)
+  ret i1 true
+no:
+  ret i1 false
+}
+"""
+
 _NATIVE_COUNTER: Final = """
 define i32 @NAME(ptr %uc, i32 %number, ptr %register, ptr %state) {
   ; Python sees only the timers and the PMU's counters, CRn 14 with op1 3; all else is none of ours
@@ -154,10 +212,15 @@ define i32 @NAME(ptr %uc, i32 %number, ptr %register, ptr %state) {
   %ours = and i1 %crn_14, %op1_3
   br i1 %ours, label %call, label %no
 call:
+  %told = TELL
+  br i1 %told, label %done, label %ask
+ask:
   %function_at = getelementptr i64, ptr %state, i64 NAME_COUNTER
   %function = load ptr, ptr %function_at
   %skip = call i32 %function(ptr %uc, i32 %number, ptr %register, ptr %state)
   ret i32 %skip
+done:
+  ret i32 1
 no:
   ret i32 0
 }
@@ -207,9 +270,10 @@ def _native_hooks() -> tuple[Any, dict[str, int]] | None:
         return None
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    source = _NATIVE_BLOCK + _NATIVE_EXCEPTION
-    for name in ("READ", "WRITE"):
-        source += _NATIVE_COUNTER.replace("NAME", name)
+    source = _NATIVE_BLOCK + _NATIVE_EXCEPTION + _NATIVE_TIME
+    tell = "call i1 @tell_time(ptr %uc, i32 %number, ptr %register, ptr %state)"
+    for name, told in (("READ", tell), ("WRITE", "or i1 false, false")):
+        source += _NATIVE_COUNTER.replace("NAME", name).replace("TELL", told)
     source = re.sub(r"\bi64 ([A-Z_]+)\b", lambda word: f"i64 {_named(word[1])}", source)
     module = llvm.parse_assembly(source)
     machine = llvm.Target.from_default_triple().create_target_machine(opt=2, jit=True)
@@ -221,7 +285,8 @@ def _native_hooks() -> tuple[Any, dict[str, int]] | None:
 
 def _named(name: str) -> int:
     """Return what a capital word in the hooks stands for: a word of the state, or a function."""
-    return function_address(uclib.uc_emu_stop) if name == "EMU_STOP" else int(globals()[name])
+    functions = {"EMU_STOP": uclib.uc_emu_stop, "REG_WRITE": uclib.uc_reg_write}
+    return function_address(functions[name]) if name in functions else int(globals()[name])
 
 
 def function_address(function: Any) -> int:

@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import struct
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import lru_cache, partial
@@ -219,6 +220,7 @@ class Core:
         self._state = self.clock.state
         if live is not None:
             self._state[clk.DAIF_AT] = live + at.daif
+            self._state[clk.PC_AT], self._state[clk.MODE_AT] = live + at.pc, live + at.mode
         self.index_word = self._state[clk.INDEX : clk.INDEX + 1]
         """Holds the index."""
         self._end: End | None = None
@@ -391,6 +393,20 @@ class Core:
         self.load(self._initial)
 
     # -- time
+
+    def tell_time(self, skipped: "array[int]", tick: int) -> None:
+        """Let EL1's reading of the time be no exit where that can be had.
+
+        Parameters
+        ----------
+        skipped
+            One word: nanoseconds to add to the index.
+        tick
+            Nanoseconds of a tick of the system counter.
+        """
+        if not self.copies_registers:
+            self._state[clk.SKIPPED_AT] = skipped.buffer_info()[0]
+            self._state[clk.TICK] = tick
 
     @property
     def index(self) -> int:
@@ -809,7 +825,8 @@ class Core:
             return None
         for base, end, read in self._readers:
             if base <= physical <= end:
-                return read(physical - base)[0]
+                word: int = read(physical - base)[0]
+                return word
         return None
 
     # -- plumbing

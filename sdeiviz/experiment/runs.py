@@ -282,6 +282,8 @@ class Machine:
             ),
             trace=trace,
         )
+        for vcpu in self._vm.vcpus:
+            vcpu.core.probes = {}  # they are for views
 
     @property
     def time(self) -> int:

@@ -95,8 +95,7 @@ class Bank:
     @property
     def forwarded(self) -> int:
         """What may go on to a PE."""
-        pending = self.latch | self.line & ~self.edge
-        return pending and pending & self.enabled & ~(self.active | self.owned)
+        return self.pending & self.enabled & ~(self.active | self.owned)
 
     def save(self) -> dict[str, Any]:
         """Return the interrupts' state as plain values."""

@@ -490,7 +490,7 @@ class Vcpu:
             if register != ZERO_REGISTER:
                 self.x[register] = extend(access, value) if access.sign_extend else value
         if access.base is not None:
-            self._write_back(access)
+            self._write_back(access.base, access.base_step)
 
     def read_word(self, address: int) -> int | None:
         """Return the word at a virtual address, None where there is no memory or it is absent."""
@@ -512,11 +512,11 @@ class Vcpu:
             data += self.vm.memory[ipa : ipa + count]
         return data
 
-    def _write_back(self, access: MemoryAccess) -> None:
-        if access.base == ZERO_REGISTER:
-            self.core.sp = (self.core.sp + access.base_step) & MASK64
+    def _write_back(self, base: int, step: int) -> None:
+        if base == ZERO_REGISTER:
+            self.core.sp = (self.core.sp + step) & MASK64
         else:
-            self.x[access.base] = (self.x[access.base] + access.base_step) & MASK64
+            self.x[base] = (self.x[base] + step) & MASK64
 
     def _register(self, number: int) -> int:
         return 0 if number == ZERO_REGISTER else self.x[number]

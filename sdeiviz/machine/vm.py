@@ -11,6 +11,7 @@ import threading
 
 # The wrapper in `signal` turns numbers into enumerations, which takes a fifth of a step's time.
 from _signal import signal as set_signal_handler  # type: ignore[import-not-found]
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
+from sdeiviz.machine.timer import NS_PER_TICK
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
 from sdeiviz.sdei import Dispatcher, Profile
@@ -204,9 +206,7 @@ class VirtualMachine:
         self.gic: Gic2 | Gic3 = Gic2(vcpus) if gic == 2 else Gic3(vcpus, affinities)
         self.one_shot = OneShotTimer()
         self.bus = Bus()
-        self.skipped = 0
-        """Nanoseconds of virtual time in which nobody executed an instruction: all vCPUs waited,
-        or the host worked."""
+        self._skipped = array("Q", (0,))
         self.paging = paging
         self.pager: Pager | None = None
         self.apf: AsyncPageFault | None = None
@@ -223,6 +223,7 @@ class VirtualMachine:
         self.hypercalls = Hypercalls(self.dispatcher)
         for number, affinity in enumerate(affinities):
             self.vcpus.append(Vcpu(self, number, affinity, clock))
+            self.vcpus[-1].core.tell_time(self._skipped, NS_PER_TICK)
         self.index_word = self.vcpus[0].core.index_word
         """Holds the index: it is the word of the core that runs."""
         self.scheduler = Scheduler(self, quantum)
@@ -319,7 +320,16 @@ class VirtualMachine:
     @property
     def time(self) -> int:
         """Virtual time in nanoseconds: one for each instruction, and what was skipped."""
-        return self.index_word[0] + self.skipped
+        return self.index_word[0] + self._skipped[0]
+
+    @property
+    def skipped(self) -> int:
+        """Nanoseconds of virtual time without an instruction: all waited, or the host worked."""
+        return self._skipped[0]
+
+    @skipped.setter
+    def skipped(self, nanoseconds: int) -> None:
+        self._skipped[0] = nanoseconds
 
     @property
     def is_late(self) -> bool:
@@ -374,12 +384,12 @@ class VirtualMachine:
     def note(self, event: str, vcpu: int, *fields: Any) -> None:
         """Add an event to the trace by its name."""
         index = self.index_word[0]
-        self._trace.extend((AT, index, index + self.skipped, event, vcpu, *fields))
+        self._trace.extend((AT, index, index + self._skipped[0], event, vcpu, *fields))
 
     def stamp(self) -> None:
         """Date what the dispatcher adds to the trace next."""
         index = self.index_word[0]
-        self._trace.extend((AT, index, index + self.skipped))
+        self._trace.extend((AT, index, index + self._skipped[0]))
 
     # -- running
 
@@ -659,9 +669,9 @@ class VirtualMachine:
         vcpu.account.charge(Activity.OVERHEAD, nanoseconds)
         if current is not vcpu and current.account.activity is Activity.RUN:
             current.account.charge(Activity.READY, nanoseconds)
-        self.skipped += nanoseconds
+        self._skipped[0] += nanoseconds
         if self.deadline is not None:
-            current.core.stop_by(self.deadline - self.skipped)
+            current.core.stop_by(self.deadline - self._skipped[0])
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""
