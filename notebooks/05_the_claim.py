@@ -38,14 +38,14 @@
 #   guest touches is asked for: a **page request**. With *jump*, the background then goes on from
 #   there.
 # - A requested page waits behind what the source's **socket buffer** holds already, unless it has
-#   a channel of its own (**preempt**, in QEMU since 2022).
+#   a channel of its own (**preempt**, in newer QEMU).
 # - The **window** is from the guest's start on the destination until its last page is there. A
 #   vCPU that waits is **blocked**.
 #
 # ## What was claimed
 #
 # Gavin Shan, in June 2022, of his talk at KVM Forum 2021: "41% to 68% improvement in live
-# post-copy migration". We could not find the slides. What he posted before them, and we could:
+# post-copy migration". The slides we could not find. With versions 2 and 3 of his series he posted:
 
 # %%
 from sdeiviz.classroom import drawing, table
@@ -322,4 +322,4 @@ table(title, ("name", "value", "unit", "source", "why"), rows, folded=True)
 # window, the order and the work per page, what was blocked, and how many CPUs there were.
 #
 # To measure everything anew: delete `assets/results/postcopy.csv` in a clone and call
-# `make results`. Twenty minutes on two cores, and the same digits.
+# `make results`. Half an hour of one core, and the same digits.
