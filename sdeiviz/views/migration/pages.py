@@ -181,7 +181,9 @@ def svg(record: MigrationRecord) -> str:
     if stop is not None and start <= stop <= end:
         x = _LEFT + (stop - start) * _PLOT // length
         parts.append(f'<path class="switch" d="M{x} {top - 14}v{high + 14}"/>')
-        parts.append(drawing.text(x + 5, top - 5, "the guest is handed over"))
+        late = x > _LEFT + _PLOT / 2
+        place, look = (x - 5, "end") if late else (x + 5, "")
+        parts.append(drawing.text(place, top - 5, "the guest is handed over", look))
     y = top + high + 6.0
     parts.append(drawing.axis(length, _LEFT, _PLOT, y))
     amounts = counts(record.stages(end))

@@ -134,7 +134,7 @@ def svg(*runs: Run) -> str:
     for name, record in runs:
         if title := named(name, record):
             parts.append(drawing.text(4, y + 14, title, "strong"))
-            y += 20
+            y += 26
         scale = _scale(record, length, MOST)
         y = _panel(parts, record, _FORWARD, length, scale, y, _HIGH)
         step, back = steps(record, RETURN, record.start + length, MOST)

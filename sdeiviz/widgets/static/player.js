@@ -66,7 +66,7 @@ class View {
     this.last = this.cells.length - 1;
     this.playing = 0; // the number of the animation frame that is asked for
     this.build(el);
-    this.show();
+    this.go(model.get("frame"));
   }
 
   /** @param {HTMLElement} el */
@@ -81,6 +81,8 @@ class View {
       oninput: () => this.go(Number(this.slider.value)),
       onchange: () => this.save(),
       onkeydown: (/** @type {KeyboardEvent} */ e) => {
+        // JupyterLab would keep the arrows from the slider.
+        e.stopPropagation();
         if (e.key !== " ") return;
         e.preventDefault();
         this.toggle();
@@ -107,23 +109,27 @@ class View {
     h("div", { class: "controls" }, this.button, this.slider, this.speed),
     h("div", { class: "picture", tabindex: 0, role: "group", "aria-label": "Picture", "data-scroller": "" },
       this.drawing),
-    h("details", {}, h("summary", {}, "as text"), h("pre", { tabindex: 0, "data-scroller": "" }, film.text))));
+    h("details", {}, h("summary", {}, "as text"), h("pre", {
+      tabindex: 0, role: "group", "aria-label": "The same as text", "data-scroller": "",
+    }, film.text))));
   }
 
-  get frame() {
-    return Math.min(this.model.get("frame"), this.last);
+  /** Show a picture. @param {number} at a fraction is on the way to the next one */
+  go(at) {
+    this.at = at;
+    this.show();
   }
 
-  /** Show a picture, in all views. @param {number} frame */
-  go(frame) {
-    this.at = frame;
-    if (frame !== this.frame) this.model.set("frame", frame);
-  }
-
+  /** Tell the kernel, once the reader rests: what it says to that must not disturb him before. */
   save() {
+    this.model.set("frame", this.frame);
     try {
       this.model.save_changes();
     } catch { /* the kernel is gone: the pictures are here */ }
+  }
+
+  get frame() {
+    return Math.floor(this.at);
   }
 
   show() {
@@ -169,22 +175,17 @@ class View {
       this.stop();
       return;
     }
-    if (this.frame === this.last) this.go(0);
-    this.at = this.frame;
     this.then = performance.now();
     this.playing = requestAnimationFrame((now) => this.tick(now));
-    this.show();
+    this.go(this.frame === this.last ? 0 : this.frame);
   }
 
   /** @param {number} now */
   tick(now) {
     const seconds = Math.max(0, now - this.then) / 1000;
     this.then = now;
-    this.at = Math.min(this.last, this.at + seconds * this.last / Number(this.speed.value));
-    const { at } = this;
-    this.go(Math.floor(at));
-    this.at = at;
-    if (at === this.last || !this.slider.isConnected) this.stop();
+    this.go(Math.min(this.last, this.at + seconds * this.last / Number(this.speed.value)));
+    if (this.at === this.last || !this.slider.isConnected) this.stop();
     else this.playing = requestAnimationFrame((later) => this.tick(later));
   }
 
@@ -200,10 +201,12 @@ export default {
   /** @param {{ model: Model, el: HTMLElement }} given */
   render({ model, el }) {
     const view = new View(model, el);
-    const show = () => view.show();
-    model.on("change:frame", show);
+    const go = () => {
+      if (model.get("frame") !== view.frame) view.go(model.get("frame"));
+    };
+    model.on("change:frame", go);
     return () => {
-      model.off("change:frame", show);
+      model.off("change:frame", go);
       if (view.playing) view.stop();
     };
   },
