@@ -16,6 +16,7 @@ from sdeiviz.migration.destination import Destination, DestinationState
 from sdeiviz.migration.guest import Arriving
 from sdeiviz.migration.handshake import Handshake
 from sdeiviz.migration.metrics import FaultLog
+from sdeiviz.migration.record import Witness
 from sdeiviz.migration.side import (
     BATCH,
     GOODBYE,
@@ -168,6 +169,8 @@ class _WatchedUserfault(LinuxUserfault):
 class Serving(Side):
     """A machine that waits for its guest, made by `serve`."""
 
+    NAME = "destination"
+
     def __init__(
         self,
         vm: VirtualMachine,
@@ -179,8 +182,9 @@ class Serving(Side):
         linux: bool,
         record: Callable[[VirtualMachine], Recorder] | None,
         progress: Progress | None,
+        witness: Witness | None,
     ) -> None:
-        super().__init__(vm, secret, timeout, progress)
+        super().__init__(vm, secret, timeout, progress, witness)
         self._patience = patience
         self._linux = linux
         self._record = record
@@ -242,12 +246,11 @@ class Serving(Side):
             raise Error(f"the migration is not over after {timeout:g} s")
         if self._failure:
             raise self._failure
-        return self._report(
-            "destination",
-            {},
-            self._destination.counts(),
-            self._bytes(lambda channel: channel.received),
-        )
+        return self._result()
+
+    def _result(self) -> dict[str, Any]:
+        received = self._bytes(lambda channel: channel.received)
+        return self._report({}, self._destination.counts(), received)
 
     def close(self) -> None:
         """Stop waiting, or end the migration where it is."""
@@ -355,6 +358,7 @@ class Serving(Side):
     def _receive(self, channel: Channel, message: Any) -> None:
         if isinstance(message, Packaged):
             self._mark("stop")
+        self._note(channel, message, sent=False)
         urgent = channel is self._urgent
         try:
             self._destination.receive(message, urgent=urgent)
@@ -383,7 +387,7 @@ class Serving(Side):
 
     def _flush(self) -> None:
         while self._main and (message := self._destination.pull()) is not None:
-            self._main.send(message)
+            self._send(self._main, message)
 
     def _guard(self) -> None:
         """Let the system keep absent pages back, before the first becomes absent."""
@@ -409,10 +413,15 @@ class Serving(Side):
         vm, first = self._vm, self._vm.memory.base // PAGE
         recorder = self._record(vm) if self._record else None
         if recorder:
-            recorder.observer = FaultLog(self._faults, first, deque(maxlen=0), monotonic_ns)
+            recorder.observer = self._log_faults(first, deque(maxlen=0))
         else:
-            vm.trace = FaultLog(self._faults, first, self._sink, monotonic_ns)
+            vm.trace = self._log_faults(first, self._sink)
         return recorder
+
+    def _log_faults(self, first: int, sink: TraceSink) -> FaultLog:
+        if self._witness:
+            sink = self._witness.tap(first, sink)
+        return FaultLog(self._faults, first, sink, monotonic_ns)
 
     def _release(self) -> None:
         """Leave the machine to whoever made it."""
@@ -434,6 +443,7 @@ def serve(
     userfault: Literal["emulated", "linux"] = "emulated",
     record: Callable[[VirtualMachine], Recorder] | None = None,
     progress: Progress | None = None,
+    witness: Witness | None = None,
 ) -> Serving:
     """Let a guest come to a machine.
 
@@ -457,6 +467,8 @@ def serve(
         Makes a recording of the machine as soon as the guest is here.
     progress
         Told now and then how far it is, in another thread.
+    witness
+        Sees what happens, for a `sdeiviz.migration.record.MigrationRecord`.
 
     Raises
     ------
@@ -478,6 +490,7 @@ def serve(
         linux=userfault == "linux",
         record=record,
         progress=progress,
+        witness=witness,
     )
 
 

@@ -9,6 +9,7 @@ from sdeiviz.machine import StopReason, VirtualMachine
 from sdeiviz.machine.memory import PAGE
 from sdeiviz.migration.guest import Leaving
 from sdeiviz.migration.handshake import Handshake
+from sdeiviz.migration.record import Witness
 from sdeiviz.migration.side import (
     BATCH,
     BEAT,
@@ -84,6 +85,8 @@ class _Budget:
 class _Departure(Side):
     """The source's side of one migration."""
 
+    NAME = "source"
+
     def __init__(
         self,
         vm: VirtualMachine,
@@ -96,11 +99,12 @@ class _Departure(Side):
         timeout: float,
         tries: int,
         progress: Progress | None,
+        witness: Witness | None,
     ) -> None:
         if passes < 0 or tries < 1:
             raise Error(f"no migration of {passes} passes with {tries} tries")
         budget = _Budget(bandwidth)
-        super().__init__(vm, secret, timeout, progress)
+        super().__init__(vm, secret, timeout, progress, witness)
         self._budget = budget
         self._address = address
         self._passes = passes
@@ -131,10 +135,11 @@ class _Departure(Side):
             raise MigrationError(str(self._failure), may_run_on=self.may_run_on) from None
         if self._failure:
             raise self._failure
-        assert self._source
-        return self._report(
-            "source", self._source.counts(), {}, self._bytes(lambda channel: channel.sent)
-        )
+        return self._result()
+
+    def _result(self) -> dict[str, Any]:
+        counts = self._source.counts() if self._source else {}
+        return self._report(counts, {}, self._bytes(lambda channel: channel.sent))
 
     def _connect(self, purpose: Purpose) -> None:
         def make() -> Channel:
@@ -162,6 +167,8 @@ class _Departure(Side):
         self._main.buffer(_PRECOPY_BUFFER)
         self._mark("start")
         self._leaving = Leaving(self._vm)
+        if self._witness:
+            self._leaving.on_dirty = self._witness.dirtied
         source = self._source = Source(
             self._pages,
             self._leaving.read,
@@ -174,7 +181,7 @@ class _Departure(Side):
             self._step(source)
         self._mark("end")
         if (main := self._main) is not None:
-            main.send(Ping(GOODBYE))
+            self._send(main, Ping(GOODBYE))
             main.close(flush=True)
         self._tell(str(source.state), self._pages, now=True)
 
@@ -199,7 +206,7 @@ class _Departure(Side):
             self._mark("stop")
             assert self._leaving
             source.switch(self._leaving.state())
-        has_room = self._send(source)
+        has_room = self._push(source)
         self._tell(str(source.state), self._pages - source.remaining)
         if source.state is SourceState.PRECOPY:
             stop = self._run_slice(self._vm.run_slice, short=has_room)
@@ -207,27 +214,27 @@ class _Departure(Side):
         elif not len(self._inbox) and not has_room:
             self._inbox.wait(LOOK)
 
-    def _send(self, source: Source) -> bool:
+    def _push(self, source: Source) -> bool:
         """Send what there is and as much as there is room for; True if there is more of both."""
         main, urgent = self._main, self._urgent
         while urgent and urgent.has_room and (message := source.pull_urgent()) is not None:
-            urgent.send(message)
+            self._send(urgent, message)
         if not main:
             return False
         if monotonic() - self._beaten > self._timeout / 4:
             self._beaten = monotonic()
-            main.send(Ping(BEAT))
+            self._send(main, Ping(BEAT))
         for _ in range(BATCH):
             if not main.has_room:
                 return False
             message = source.pull(background=self._budget.ready)
             if message is None:
                 return False
-            main.send(message)
+            self._send(main, message)
             if isinstance(message, (Page, Pages)):
                 self._budget.spend(len(message.data))
             elif isinstance(message, Packaged):
-                main.send(Ping(HANDED_OVER))
+                self._send(main, Ping(HANDED_OVER))
                 main.buffer(_POSTCOPY_BUFFER, system=True)
             if len(self._inbox):
                 break
@@ -236,6 +243,7 @@ class _Departure(Side):
     def _handle(self, source: Source, event: Event) -> None:
         match event:
             case Arrived(channel, message) if channel is self._main:
+                self._note(channel, message, sent=False)
                 try:
                     source.receive(message)
                 except Error as error:
@@ -292,6 +300,7 @@ def migrate(
     timeout: float = TIMEOUT,
     tries: int = TRIES,
     progress: Progress | None = None,
+    witness: Witness | None = None,
 ) -> dict[str, Any]:
     """Hand a guest over to a machine in another process; it runs here until the switch.
 
@@ -315,6 +324,8 @@ def migrate(
         How often to try to reach a destination that was lost after the switch.
     progress
         Told now and then how far it is, in another thread.
+    witness
+        Sees what happens, for a `sdeiviz.migration.record.MigrationRecord`.
 
     Returns
     -------
@@ -337,5 +348,6 @@ def migrate(
         timeout=timeout,
         tries=tries,
         progress=progress,
+        witness=witness,
     )
     return departure.run()

@@ -7,16 +7,18 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from time import monotonic, monotonic_ns
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sdeiviz.errors import Error
 from sdeiviz.machine import Stop, VirtualMachine
 from sdeiviz.machine import state as vm_state
 from sdeiviz.machine.scheduler import FOREVER
 from sdeiviz.migration.guest import pages_of
+from sdeiviz.migration.link import MAIN, RETURN, URGENT
 from sdeiviz.migration.metrics import PHASES, Faults, Timeline, report
+from sdeiviz.migration.record import Witness
 from sdeiviz.migration.transport import Channel, Inbox, Network
-from sdeiviz.migration.wire import Purpose
+from sdeiviz.migration.wire import Message, Purpose
 
 TIMEOUT: Final = 10.0
 """Seconds of silence after which a connection counts as lost."""
@@ -52,15 +54,25 @@ class MigrationError(Error):
 class Side(ABC):
     """One side: its connections, its clock, its thread."""
 
+    NAME: Literal["source", "destination"]
+
     def __init__(
-        self, vm: VirtualMachine, secret: bytes | None, timeout: float, progress: Progress | None
+        self,
+        vm: VirtualMachine,
+        secret: bytes | None,
+        timeout: float,
+        progress: Progress | None,
+        witness: Witness | None,
     ) -> None:
         if timeout <= 0:
             raise Error(f"a timeout of {timeout:g} s: want more than nothing")
+        if witness:
+            witness.take()
         self._vm = vm
         self._secret = secret
         self._timeout = timeout
         self._progress = progress
+        self._witness = witness
         self._pages = pages_of(vm)
         self._shape = vm_state.shape(vm)
         self._inbox = Inbox()
@@ -88,10 +100,16 @@ class Side(ABC):
             self._failure = error
         finally:
             self._network.close()
+            if self._witness:
+                self._witness.end(self._timeline, self._result())
 
     @abstractmethod
     def _go_through(self) -> None:
         """Be this side of the migration, from its beginning to its end."""
+
+    @abstractmethod
+    def _result(self) -> dict[str, Any]:
+        """Return what the migration was like, as seen from here."""
 
     def _cancel(self) -> None:
         self._cancelled = True
@@ -137,11 +155,25 @@ class Side(ABC):
         finally:
             self._inbox.on_event = lambda: None
 
+    def _send(self, channel: Channel, message: Message) -> None:
+        # In this order: the other side may have it at once.
+        self._note(channel, message, sent=True)
+        channel.send(message)
+
+    def _note(self, channel: Channel, message: Message, *, sent: bool) -> None:
+        """Let the witness know of a message."""
+        if self._witness:
+            forward = URGENT if channel is self._urgent else MAIN
+            self._witness.passed(forward if sent == (self.NAME == "source") else RETURN, message)
+
     def _mark(self, moment: str) -> None:
         """Note a moment, and those before it that this side cannot have seen."""
         for name in PHASES[: PHASES.index(moment) + 1]:
             if getattr(self._timeline, name) is None:
                 self._timeline.mark(name, monotonic_ns())
+        if moment == "start" and self._witness:
+            assert self._timeline.start is not None
+            self._witness.begin(self.NAME, self._pages, len(self._vm.vcpus), self._timeline.start)
 
     def _tell(self, state: str, done: int, *, now: bool = False) -> None:
         if self._progress and (now or monotonic() - self._told > _TELL):
@@ -150,10 +182,10 @@ class Side(ABC):
             self._progress({"state": state, "done": done, "pages": self._pages, "bytes": moved})
 
     def _report(
-        self, side: str, source: dict[str, int], destination: dict[str, int], sent: list[int]
+        self, source: dict[str, int], destination: dict[str, int], sent: list[int]
     ) -> dict[str, Any]:
         return {
-            "side": side,
+            "side": self.NAME,
             "clock": "wall, ns",
             "session": self._session.hex() if self._session else None,
             "losses": self._losses,

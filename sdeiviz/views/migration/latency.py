@@ -46,6 +46,8 @@ def bucket(number: int) -> str:
 
 def _numbers(name: str, record: MigrationRecord) -> str:
     name, whole = named(name, record), record.report["faults"]["latency"]
+    if record.side == "source":
+        return f"{name}: a source does not see faults"
     said = f"{words.count(whole['count'], 'fault')}"
     if whole["count"]:
         parts = [f"{key} {words.duration(whole[key])}" for key in ("mean", "p50", "p99", "longest")]

@@ -1,7 +1,8 @@
 """Bytes on the wire over time, by channel.
 
-They are counted when they arrive. To the destination go two channels that share the link's
-bandwidth; the way back has one of its own, and needs a scale of its own: a request is small.
+They are counted when they arrive, or when they are sent where only that was seen. To the
+destination go two channels that share the link's bandwidth; the way back has one of its own, and
+needs a scale of its own: a request is small.
 """
 
 from collections.abc import Sequence
