@@ -73,6 +73,22 @@ def test_every_drawing_can_be_read(migration: Lab, width: int, dark: bool) -> No
     assert found == []
 
 
+def test_a_narrow_page_says_what_is_out_of_sight(migration: Lab) -> None:
+    caption = migration.page.locator(f"{PLAYER} p")
+    migration.size(800)
+    press(migration, "Home")
+    before = layout(migration)
+    words = set()
+    for _ in range(10):
+        press(migration, "PageUp")
+        words.add(caption.inner_text())
+        assert caption.inner_text() == said(migration)
+        assert layout(migration) == before
+    assert len(words) == 10
+    migration.size(1280)
+    assert not caption.is_visible()
+
+
 def test_every_stage_looks_different_without_colour(migration: Lab) -> None:
     """Two are plain, one as the paper, one as ink; the others have marks that no other has."""
     looks = migration.page.evaluate(

@@ -91,8 +91,9 @@ class View {
     this.speed = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": "Speed" },
       ...film.speeds.map(([label, seconds]) => h("option", { value: seconds }, label))));
     this.speed.selectedIndex = film.speeds.length >> 1;
+    this.caption = h("p", { "aria-hidden": true });
     this.drawing = drawn(film.drawing);
-    // The slider says in words what the picture shows.
+    // The slider says in words what the picture shows, and so does the caption to who sees.
     this.drawing.setAttribute("aria-hidden", "true");
     this.find = (/** @type {string} */ what) => [...this.drawing.querySelectorAll(what)];
     this.parts = {
@@ -107,6 +108,7 @@ class View {
       "data-lm-suppress-shortcuts": "true",
     },
     h("div", { class: "controls" }, this.button, this.slider, this.speed),
+    this.caption,
     h("div", { class: "picture", tabindex: 0, role: "group", "aria-label": "Picture", "data-scroller": "" },
       this.drawing),
     h("details", {}, h("summary", {}, "as text"), h("pre", {
@@ -145,6 +147,7 @@ class View {
     put(parts.now[0], "transform", `translate(${film.places[frame]})`);
     this.slider.value = String(frame);
     put(this.slider, "aria-valuetext", film.whole[frame]);
+    say(this.caption, film.whole[frame]);
     put(this.icon.firstChild, "d", this.playing ? PAUSE : PLAY);
     say(this.word, this.playing ? "Pause" : "Play");
   }
