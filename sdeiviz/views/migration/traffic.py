@@ -1,7 +1,8 @@
 """Bytes on the wire over time, by channel.
 
-They are counted when they arrive. To the destination go two channels that share the link's
-bandwidth; the way back has one of its own, and needs a scale of its own: a request is small.
+They are counted when they arrive, or when they are sent where only that was seen. To the
+destination go two channels that share the link's bandwidth; the way back has one of its own, and
+needs a scale of its own: a request is small.
 """
 
 from collections.abc import Sequence
@@ -15,11 +16,12 @@ from sdeiviz.views.migration import Run, Runs, named, over
 TITLE: Final = "Traffic"
 NONE: Final = "Nothing has been sent."
 _NAME = "sdeiviz-migration-traffic"
-_SAYS: Final = {
+SAYS: Final = {
     MAIN: ("main channel: in the background", "solid"),
     URGENT: ("urgent channel: asked for", "cross"),
     RETURN: ("return path: requests", "slant"),
 }
+"""Words and filling of each channel."""
 _FORWARD, _BACK = (MAIN, URGENT), (RETURN,)
 MOST: Final = 240
 """Steps of a drawing."""
@@ -133,7 +135,7 @@ def svg(*runs: Run) -> str:
     for name, record in runs:
         if title := named(name, record):
             parts.append(drawing.text(4, y + 14, title, "strong"))
-            y += 20
+            y += 26
         scale = _scale(record, length, MOST)
         y = _panel(parts, record, _FORWARD, length, scale, y, _HIGH)
         step, back = steps(record, RETURN, record.start + length, MOST)
@@ -141,7 +143,7 @@ def svg(*runs: Run) -> str:
         y = _panel(parts, record, _BACK, length, top, y, _LOW) + 8
         used |= {channel for channel in CHANNELS if sum(record.moved[channel])}
     parts.append(drawing.axis(length, _LEFT, _PLOT, y - 8))
-    items = [(filling, says) for channel, (says, filling) in _SAYS.items() if channel in used]
+    items = [(filling, says) for channel, (says, filling) in SAYS.items() if channel in used]
     legend, y = drawing.legend(items, _LEFT, y + 34, _PLOT + _RIGHT)
     parts.append(legend)
     totals = "; ".join(
@@ -174,7 +176,7 @@ def _panel(
         sums = [below + amount for below, amount in zip(sums, row, strict=True)]
         if any(row):
             tops = [min(high, rate(amount, step) * high // scale) for amount in sums]
-            filling = _SAYS[channel][1]
+            filling = SAYS[channel][1]
             path = drawing.steps(tops, high, round(wide, 3))
             areas.insert(0, f'<path fill="url(#{filling})" d="{path}"/>')
     parts.append(
