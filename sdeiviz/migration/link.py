@@ -247,6 +247,8 @@ class Link:
         """Told of every message that goes into a buffer: time, channel, message, bytes."""
         self.on_delivered: Callable[[int, Message], None] = lambda time, message: None
         """Told of every message that has arrived and been taken, on either side."""
+        self.on_lost: Callable[[int], None] = lambda time: None
+        """Told when the connection is lost."""
         channels = 1 + urgent
         self.forward = Pipe(self.events, speed, channels, self._at_destination, self.poke, take)
         self.back = Pipe(self.events, speed, 1, self._at_source, lambda: None)
@@ -316,6 +318,7 @@ class Link:
         self.back.cut()
         self.source.disconnected()
         self.destination.disconnected()
+        self.on_lost(self.now)
 
     def reconnect(self) -> None:
         """Connect both sides again."""

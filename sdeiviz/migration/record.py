@@ -508,6 +508,7 @@ class Watched:
             limit=limit,
         )
         link.on_sent, link.on_delivered = recorder.sent, recorder.delivered
+        link.on_lost = recorder.lost
         simulation.leaving.on_dirty = lambda pages: recorder.dirtied(simulation.time, pages)
         first_gfn = vm.memory.base >> PAGE_SHIFT
         vm.trace = TraceTap(recorder, first_gfn, lambda: vm.time + simulation.offset, vm.trace)
