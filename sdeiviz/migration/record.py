@@ -143,16 +143,26 @@ class MigrationRecord:
         Error
             What was then has been forgotten.
         """
-        if time < self.known_since():
-            raise Error(
-                f"the pages at {time} ns: what was before {self.known_since()} is forgotten"
-            )
-        stages = bytearray(self.before)
-        for change in self.changes:
-            if change.time > time:
-                break
-            _apply(stages, change)
-        return bytes(stages)
+        return next(self.frames([time]))
+
+    def frames(self, times: Iterable[int]) -> Iterator[bytes]:
+        """Yield the same for each of some times, the earliest first.
+
+        Raises
+        ------
+        Error
+            What was then has been forgotten.
+        """
+        stages, at = bytearray(self.before), 0
+        for time in times:
+            if time < self.known_since():
+                raise Error(
+                    f"the pages at {time} ns: what was before {self.known_since()} is forgotten"
+                )
+            while at < len(self.changes) and self.changes[at].time <= time:
+                _apply(stages, self.changes[at])
+                at += 1
+            yield bytes(stages)
 
     def runs(self) -> Iterator[tuple[int, Stage, int, int]]:
         """Yield page, stage, begin and end of every stretch at one stage that takes time."""

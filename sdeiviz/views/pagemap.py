@@ -76,13 +76,18 @@ def grouped(
         What a cell shows as soon as one of its pages is so, the first before the second.
     """
     kinds, rare = list(kinds), list(rare)
-    each = max(1, -(-len(states) // CELLS))
+    each = each_of(len(states))
     shown = []
     for at in range(0, len(states), each):
-        amounts = Counter(states[at : at + each])
-        most = max(kinds, key=lambda state: amounts[state])
-        shown.append(next((state for state in rare if amounts[state]), most))
+        part = states[at : at + each]
+        most = max(kinds, key=part.count)
+        shown.append(next((state for state in rare if state in part), most))
     return each, shown
+
+
+def each_of(pages: int) -> int:
+    """Return how many pages share a cell."""
+    return max(1, -(-pages // CELLS))
 
 
 def columns_of(cells: int) -> int:
@@ -164,15 +169,8 @@ def svg(snapshot: Snapshot) -> str:
     for state, (_, filling, _) in STATES.items():
         parts.append(area(shown, columns, state, filling, top))
     parts.append(grid(len(shown), columns, side, top))
-    parts += [
-        drawing.text(
-            LEFT - 8,
-            top + y * side + side / 2 + 4,
-            _address(pages, y * columns * each),
-            "muted end",
-        )
-        for y in range(0, rows, -(-18 // side))
-    ]
+    page = 1 << words.PAGE_SHIFT
+    parts.append(addresses(rows, columns * each * page, side, top, pages.first * page))
     y = top + rows * side + 22.0
     items = [(filling, f"{name}: {amounts[s]:,}") for s, (name, filling, _) in STATES.items()]
     legend, y = drawing.legend(items, LEFT, y, WIDTH)
@@ -193,12 +191,17 @@ def svg(snapshot: Snapshot) -> str:
 
 def area(shown: Sequence[int | None], columns: int, state: int, filling: str, top: float) -> str:
     """Return all cells in a state, "" for none: neighbours in a row are one rectangle."""
+    path = outline(shown, columns, state, top)
+    return f'<path fill="url(#{filling})" d="{path}"/>' if path else ""
+
+
+def outline(shown: Sequence[int | None], columns: int, state: int, top: float) -> str:
+    """Return the path around all cells in a state, "" for none."""
     side = WIDTH // columns
-    path = "".join(
+    return "".join(
         f"M{LEFT + x * side} {top + y * side:g}h{run * side}v{side}h-{run * side}z"
         for x, y, run in runs(shown, columns, state)
     )
-    return f'<path fill="url(#{filling})" d="{path}"/>' if path else ""
 
 
 def runs(shown: Sequence[int | None], columns: int, state: int) -> Iterator[tuple[int, int, int]]:
@@ -220,13 +223,31 @@ def grid(length: int, columns: int, side: int, top: int) -> str:
     full, rest = divmod(length, columns)
     path = ""
     for y in range(full + bool(rest) + 1):
-        wide = columns if y <= full else rest
+        wide = columns if full and y <= full else rest
         path += f"M{LEFT} {top + y * side}h{wide * side}"
     for x in range(columns + 1):
         high = full + (x <= rest and rest > 0)
         if high:
             path += f"M{LEFT + x * side} {top}v{high * side}"
     return f'<path class="cells" d="{path}"/>'
+
+
+def addresses(rows: int, each: int, side: int, top: float, first: int = 0) -> str:
+    """Return the number at the left of rows, as many as there is room for.
+
+    Parameters
+    ----------
+    each
+        How much a row has.
+    first
+        Number of the first.
+    """
+    return "".join(
+        drawing.text(
+            LEFT - 8, top + row * side + side / 2 + 4, f"{first + row * each:#x}", "muted end"
+        )
+        for row in range(0, rows, -(-18 // side))
+    )
 
 
 def _ring(x: float, y: float, side: float) -> str:

@@ -16,7 +16,7 @@ TITLE: Final = "Threads"
 NONE: Final = "Nothing has happened yet."
 LABELS: Final = ("synchronous", "asynchronous")
 
-_FILLINGS: Final = {
+FILLINGS: Final = {
     Doing.RUNNING: "solid",
     Doing.BLOCKED: "cross",
     Doing.HALTED: "bars",
@@ -38,7 +38,7 @@ _LETTERS: Final = {
     Doing.STOPPED: "-",
 }
 """Idle and off are blank."""
-_SAYS: Final = {
+SAYS: Final = {
     Doing.RUNNING: "runs",
     Doing.BLOCKED: "blocked: waits for its page",
     Doing.HALTED: "halted: waits, except for interrupts",
@@ -242,7 +242,7 @@ def drawn(runs: Sequence[Run], *, title: str = TITLE, whole: str = "measured") -
         y += 8
     if used:
         parts.append(drawing.axis(length, _LEFT, _PLOT, y))
-        fills = [(_FILLINGS[doing], says) for doing, says in _SAYS.items() if doing in used]
+        fills = [(FILLINGS[doing], says) for doing, says in SAYS.items() if doing in used]
         legend, y = drawing.legend(fills, _LEFT, y + 40, _PLOT + _RIGHT)
         parts.append(legend)
         for n, (sign, _, says) in enumerate(_MARKS.values()):
@@ -274,21 +274,29 @@ def _row(row: Row, run: History, length: int, y: float, high: int) -> str:
     return (
         drawing.text(indent, base, row.name, look)
         + drawing.text(_LEFT + _PLOT + 10, base, runs, look)
-        + f'<g transform="translate({_LEFT} {y:g})">{_areas(row, run.start, length, high)}'
+        + f'<g transform="translate({_LEFT} {y:g})">{areas(row, run.start, length, high)}'
         f'<path class="rule" d="M0 0H{width:.1f}V{high}H0Z"/></g>'
     )
 
 
-def _areas(row: Row, start: int, length: int, high: int) -> str:
-    """Return an area for each thing done; the lower ones are drawn over the higher."""
-    bins = round(_PLOT / _BIN)
+def areas(row: Row, start: int, length: int, high: int, wide: int = _PLOT) -> str:
+    """Return an area for each thing done; the lower ones are drawn over the higher.
+
+    Parameters
+    ----------
+    start, length
+        When the axis of time begins, and how many nanoseconds it is long.
+    high, wide
+        How many pixels there are for it.
+    """
+    bins = round(wide / _BIN)
     heights = []
     for spent in _bins(row, start, length, bins):
-        amounts = [spent.get(doing, 0) for doing in _FILLINGS]
+        amounts = [spent.get(doing, 0) for doing in FILLINGS]
         rest = length - sum(amounts)
         heights.append(words.apportion([*amounts, rest], high))
     parts: list[str] = []
-    for n, filling in enumerate(_FILLINGS.values()):
+    for n, filling in enumerate(FILLINGS.values()):
         if any(column[n] for column in heights):
             tops = [sum(column[: n + 1]) for column in heights]
             parts.insert(0, f'<path fill="url(#{filling})" d="{drawing.steps(tops, high, _BIN)}"/>')

@@ -10,21 +10,27 @@ from sdeiviz.widgets import frame
 STATIC = Path(sdeiviz.widgets.__file__).parent / "static"
 SCRIPT = (STATIC / "debugger.js").read_text("utf-8")
 STYLE = (STATIC / "debugger.css").read_text("utf-8")
+PLAYER = (STATIC / "player.js").read_text("utf-8")
+PLAYER_STYLE = (STATIC / "player.css").read_text("utf-8")
 
 
 def test_they_are_small_and_fetch_nothing() -> None:
     assert len(SCRIPT.encode()) < 56_000
-    for text in (SCRIPT, STYLE):
+    assert len(PLAYER.encode()) < 9_000
+    for text in (SCRIPT, STYLE, PLAYER, PLAYER_STYLE):
         addresses = set(re.findall(r"https?://[^\"' )]*", text))
         assert addresses <= {"http://www.w3.org/2000/svg"}, "a name space, never fetched"
     assert not re.findall(
-        r"^\s*import\b|\bimport\(|\bfetch\(|XMLHttpRequest|@import|url\(", SCRIPT + STYLE, re.M
+        r"^\s*import\b|\bimport\(|\bfetch\(|XMLHttpRequest|@import|url\(",
+        SCRIPT + STYLE + PLAYER + PLAYER_STYLE,
+        re.M,
     )
 
 
 def test_foreign_text_cannot_become_markup() -> None:
     assert not re.findall(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\(", SCRIPT
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\(",
+        SCRIPT + PLAYER,
     )
 
 
@@ -38,6 +44,8 @@ def test_every_mark_has_a_sign_of_its_own() -> None:
 
 
 def test_no_text_is_smaller_than_12_px() -> None:
-    sizes = [int(size) for size in re.findall(r"font(?:-size)?:[^;]*?(\d+)px", STYLE)]
+    sizes = [
+        int(size) for size in re.findall(r"font(?:-size)?:[^;]*?(\d+)px", STYLE + PLAYER_STYLE)
+    ]
     assert min(sizes) >= 12
     assert len(sizes) > 8

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from typing import Final
 
@@ -29,16 +30,16 @@ def cells(stages: bytes) -> tuple[int, list[Stage]]:
     return pagemap.grouped(stages, STAGES, (Stage.REQUESTED, Stage.IN_FLIGHT))
 
 
-def times(record: MigrationRecord, frames: int = FRAMES) -> list[int]:
+def times(record: MigrationRecord, frames: int = FRAMES, most: int = MOST) -> list[int]:
     """Return the moments of a film, from the first that is known to the end.
 
     Raises
     ------
     Error
-        A film of fewer than 2 pictures, or of more than `MOST`.
+        A film of fewer than 2 pictures, or of more than `most`.
     """
-    if frames not in range(2, MOST + 1):
-        raise Error(f"a film of {frames} pictures: want 2 to {MOST}")
+    if frames not in range(2, most + 1):
+        raise Error(f"a film of {frames} pictures: want 2 to {most}")
     start, end = record.known_since(), over(record)
     return [start + (end - start) * n // (frames - 1) for n in range(frames)]
 
@@ -103,10 +104,7 @@ def _document(body: str, each: int, length: int, title: str) -> str:
     columns = pagemap.columns_of(length)
     side, rows = pagemap.WIDTH // columns, -(-length // columns)
     parts = [body, pagemap.grid(length, columns, side, _TOP)]
-    for row in range(0, rows, -(-18 // side)):
-        y = _TOP + row * side + side / 2 + 4
-        label = f"{row * columns * each:#x}"
-        parts.append(drawing.text(pagemap.LEFT - 8, y, label, "muted end"))
+    parts.append(pagemap.addresses(rows, columns * each, side, _TOP))
     items = [(filling, name) for name, filling, _ in STAGES.values()]
     y = _TOP + rows * side + 22.0
     legend, y = drawing.legend(items, pagemap.LEFT, y, pagemap.WIDTH)
@@ -121,7 +119,8 @@ def _document(body: str, each: int, length: int, title: str) -> str:
 
 def film_text(record: MigrationRecord, frames: int = FRAMES) -> str:
     """Return what a film shows: a line for each of its moments."""
-    return "\n".join(_line(record, time, record.stages(time)) for time in times(record, frames))
+    at = times(record, frames)
+    return "\n".join(map(partial(_line, record), at, record.frames(at)))
 
 
 def _line(record: MigrationRecord, time: int, stages: bytes) -> str:
@@ -136,8 +135,8 @@ def film(record: MigrationRecord, frames: int = FRAMES) -> str:
     """
     each, last = 1, list[Stage | None]()
     pictures, lines = list[str](), list[str]()
-    for time in times(record, frames):
-        stages = record.stages(time)
+    at = times(record, frames)
+    for time, stages in zip(at, record.frames(at), strict=True):
         each, shown = cells(stages)
         last = last or [None] * len(shown)
         changed = [new if new != old else None for new, old in zip(shown, last, strict=True)]

@@ -15,11 +15,12 @@ from sdeiviz.views.migration import Run, Runs, named, over
 TITLE: Final = "Traffic"
 NONE: Final = "Nothing has been sent."
 _NAME = "sdeiviz-migration-traffic"
-_SAYS: Final = {
+SAYS: Final = {
     MAIN: ("main channel: in the background", "solid"),
     URGENT: ("urgent channel: asked for", "cross"),
     RETURN: ("return path: requests", "slant"),
 }
+"""Words and filling of each channel."""
 _FORWARD, _BACK = (MAIN, URGENT), (RETURN,)
 MOST: Final = 240
 """Steps of a drawing."""
@@ -141,7 +142,7 @@ def svg(*runs: Run) -> str:
         y = _panel(parts, record, _BACK, length, top, y, _LOW) + 8
         used |= {channel for channel in CHANNELS if sum(record.moved[channel])}
     parts.append(drawing.axis(length, _LEFT, _PLOT, y - 8))
-    items = [(filling, says) for channel, (says, filling) in _SAYS.items() if channel in used]
+    items = [(filling, says) for channel, (says, filling) in SAYS.items() if channel in used]
     legend, y = drawing.legend(items, _LEFT, y + 34, _PLOT + _RIGHT)
     parts.append(legend)
     totals = "; ".join(
@@ -174,7 +175,7 @@ def _panel(
         sums = [below + amount for below, amount in zip(sums, row, strict=True)]
         if any(row):
             tops = [min(high, rate(amount, step) * high // scale) for amount in sums]
-            filling = _SAYS[channel][1]
+            filling = SAYS[channel][1]
             path = drawing.steps(tops, high, round(wide, 3))
             areas.insert(0, f'<path fill="url(#{filling})" d="{path}"/>')
     parts.append(
