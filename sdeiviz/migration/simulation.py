@@ -244,7 +244,7 @@ class Simulation:
             raise Error(self.source.failure)
 
     def run_until(self, time: int) -> None:
-        """Let the guest run on the destination until a time; once, until all its pages are there.
+        """Let the guest run until a time, where it is; once, until all its pages are there.
 
         Raises
         ------
@@ -252,6 +252,8 @@ class Simulation:
             The guest stops, or the destination's RAM is not the source's.
         """
         self._run(self.vm, time - self.offset)
+        if not self.arriving.running:
+            self.link.advance(time)
         if self.complete and self.timeline.end is None:
             self.timeline.mark("end", self.time)
         if self.destination.state is DestinationState.FAILED:
