@@ -479,8 +479,8 @@ BLOCKTIME: Final = Question(
     (
         Choice(
             "324 µs: 173 of PE 0 and 151 of PE 1.",
-            "That is what both vCPUs have waited, each by itself. But it is more than the time that "
-            "has passed since the first of them began: compare it here and there.",
+            "So long both vCPUs have waited, each by itself. But it is more than the time that has "
+            "passed since the first of them began: compare it here and there.",
             Clue(VcpuUnblocked),
             "blocktime is the sum over the vCPUs",
         ),
@@ -523,8 +523,8 @@ CUT_OFF: Final = Question(
         ),
         Choice(
             "It goes on at the source, which has every page.",
-            "The connection is back, and the guest is still here. What it has written since it came "
-            "is nowhere else: the source's memory is out of date.",
+            "The connection is back, and the guest is still here. What it has written since it "
+            "came is nowhere else: the source's memory is out of date.",
             Clue(PageFault, {"token": 0x9000}),
             "the source can take the guest back",
         ),
@@ -536,8 +536,8 @@ CUT_OFF: Final = Question(
         ),
         Choice(
             "C runs. M sleeps for ever: its page was sent, and no page is sent twice.",
-            "M is woken here, and its page is there. What was sent did not count: what was received "
-            "did.",
+            "M is woken here, and its page is there. What was sent did not count: what was "
+            "received did.",
             Clue(ProbeHit, {"name": "wake"}, nth=7),
             "what is lost on the wire is lost",
         ),

@@ -61,9 +61,9 @@ class Moving(Simulation):
 
     def left(self) -> list[int]:
         """Return how many pages had been written since they were sent, after each pass."""
-        record, pages = self.record(), Counter[int]()
-        for change in record.changes:
-            if change.stage is Stage.DIRTY and change.time <= record.phases["stop"]:
+        pages, end = Counter[int](), self.timeline.stop or self.time
+        for change in self.record().changes:
+            if change.stage is Stage.DIRTY and change.time <= end:
                 pages[change.time] += change.pages
         return list(pages.values())
 
