@@ -105,6 +105,22 @@ def test_it_can_be_stepped_back_to_the_arrival_and_no_further() -> None:
         session.goto(0)
 
 
+def test_the_program_is_shown_before_anything_of_it_is_mapped() -> None:
+    run, record, _ = moved("sync", passes=1)
+    again = machine("sync")
+    replay(record, run.leaving.vm, again)
+    session = Session.over(Recording(again))
+    first = session.snapshot()
+    assert again.vcpus[0].read_word(first.registers.pc) is None
+    session.step()
+    shown = {line.address: line.word for line in first.listing}
+    assert shown[first.registers.pc] == again.vcpus[0].read_word(first.registers.pc)
+    mapped = {line.address: line.word for line in session.snapshot().listing}
+    common = shown.keys() & mapped.keys()
+    assert len(common) > 10
+    assert all(shown[address] == mapped[address] for address in common)
+
+
 def test_a_page_that_the_guest_wrote_there_is_not_taken_from_the_source() -> None:
     run, record, _ = moved("sync", passes=1)
     again = machine("sync")
