@@ -19,6 +19,7 @@ from sdeiviz.trace.jsonl import encode, header_line
 
 if TYPE_CHECKING:
     from sdeiviz.machine import VirtualMachine
+    from sdeiviz.migration.record import Witness
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
@@ -246,6 +247,11 @@ def _add_migrate(commands: Any) -> None:
             help="silence after which a connection counts as lost (default 10s)",
         )
         parser.add_argument("--json", action="store_true", help="the report as one line of JSON")
+        parser.add_argument(
+            "--record",
+            metavar="FILE",
+            help="write what this side saw, to be drawn (sdeiviz.migration.recordfile.load)",
+        )
 
 
 _Raw = argparse.RawDescriptionHelpFormatter
@@ -401,6 +407,7 @@ def _migrate_serve(options: argparse.Namespace) -> int:
     from sdeiviz.migration.live import parse_address, serve
 
     host, port = parse_address(options.listen)
+    witness = _witness(options.record)
     vm = _machine(options, "sync")
     vm.on_output = _Stdout()
     with serve(
@@ -412,6 +419,7 @@ def _migrate_serve(options: argparse.Namespace) -> int:
         patience=options.patience / 1e9,
         userfault=options.userfault,
         progress=_Bar(),
+        witness=witness,
     ) as serving:
         print(f"sdeiviz: listening on {serving.address}", file=sys.stderr, flush=True)
         try:
@@ -420,6 +428,7 @@ def _migrate_serve(options: argparse.Namespace) -> int:
             vm.on_output.flush()
             for refused in serving.refused:
                 print(f"sdeiviz: not let in: {refused}", file=sys.stderr)
+    _save(witness, options.record)
     _print_report(result, options.json)
     return _run_to_the_end(vm)
 
@@ -428,7 +437,7 @@ def _migrate_to(options: argparse.Namespace) -> int:
     from sdeiviz.machine import StopReason
     from sdeiviz.migration.live import MigrationError, migrate
 
-    secret = _secret(options.secret_file)
+    secret, witness = _secret(options.secret_file), _witness(options.record)
     vm = _machine(options, "sync")
     vm.on_output = console = _Stdout()
     if options.after:
@@ -447,6 +456,7 @@ def _migrate_to(options: argparse.Namespace) -> int:
             tries=options.tries,
             timeout=options.timeout / 1e9,
             progress=_Bar(),
+            witness=witness,
         )
     except MigrationError as error:
         console.flush()
@@ -455,8 +465,29 @@ def _migrate_to(options: argparse.Namespace) -> int:
         print(f"sdeiviz: {error}; the guest runs on here", file=sys.stderr)
         return _run_to_the_end(vm)
     console.flush()
+    _save(witness, options.record)
     _print_report(result, options.json)
     return EXIT_OK
+
+
+def _witness(path: str | None) -> "Witness | None":
+    """Return who is to see a migration, if a file for that is wanted and can be written."""
+    from sdeiviz.migration.record import Witness
+
+    if path is None:
+        return None
+    try:
+        Path(path).touch()
+    except OSError as error:
+        raise Error(f"{path}: cannot write the record there ({error.strerror})") from None
+    return Witness()
+
+
+def _save(witness: "Witness | None", path: str | None) -> None:
+    from sdeiviz.migration import recordfile
+
+    if witness and path:
+        recordfile.save(witness.record(), path)
 
 
 def _secret(path: str | None) -> bytes | None:

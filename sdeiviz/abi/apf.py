@@ -10,7 +10,7 @@ The shared block, one for each vCPU and aligned to 64 bytes, little-endian::
 The host writes the token, then the reason; the guest clears the token, then the reason.
 """
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Final
 
 # -- discovery (DEN0028 6.2; v4 patch 9)
@@ -41,6 +41,7 @@ class Call(IntEnum):
     IRQ_ACK = 5
 
 
+CALLS: Final = tuple(Call)
 IRQ_ONLY_CALLS: Final = (Call.VERSION, Call.SLOTS, Call.IRQ, Call.ENABLE, Call.IRQ_ACK)
 """Sub-functions 0 to 4 of the interrupt-only variant."""
 
@@ -60,7 +61,7 @@ VERSION: Final = 0x01_00_00
 # -- the control word (v4 patch 9)
 
 
-class Control(IntFlag):
+class Control(IntEnum):
     """Flags of the control word, whose bits 63:6 are the address of the shared block."""
 
     ENABLED = 1 << 0

@@ -7,6 +7,7 @@ from sdeiviz.abi.apf import (
     ASYNC_PF,
     ASYNC_PF_IRQ_ONLY,
     BLOCK_SHARED,
+    CALLS,
     CONTROL_FLAGS,
     FEATURE,
     IRQ_ONLY_CALLS,
@@ -99,7 +100,7 @@ class AsyncPageFault(Faults):
         return w0, w1, w2, w3
 
     def _sub_function(self, state: VcpuApf, number: int, word: int) -> tuple[int, int]:
-        known = tuple(Call) if self.mode.not_present_by_event else IRQ_ONLY_CALLS
+        known = CALLS if self.mode.not_present_by_event else IRQ_ONLY_CALLS
         if number >= len(known):
             return _NOT_SUPPORTED, 0
         match known[number]:

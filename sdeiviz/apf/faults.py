@@ -271,12 +271,13 @@ class Faults:
 
     def _mailbox_free(self, state: VcpuApf, notification: Notification) -> bool:
         """Tell whether the guest has consumed the last notification of this kind."""
-        words = self._words(notification)
-        return not any(self.host.read_word(state.block + offset) for offset, _ in words)
+        read, block = self.host.read_word, state.block
+        return not any(read(block + offset) for offset, _ in self._words(notification))
 
     def _write_mailbox(self, state: VcpuApf, token: int, notification: Notification) -> None:
+        block = state.block
         for offset, reason in self._words(notification):
-            self.host.write_word(state.block + offset, reason or token)
+            self.host.write_word(block + offset, reason or token)
 
     def _clear_mailbox(self, state: VcpuApf, notification: Notification) -> None:
         """Clear a mailbox, the reason first."""

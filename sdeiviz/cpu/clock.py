@@ -48,10 +48,19 @@ READ_COUNTER: Final = 10
 WRITE_COUNTER: Final = 11
 """Addresses of the functions to call for an MRS or MSR of a timer or PMU register."""
 PLAIN: Final = 12
-"""Not zero: an HVC needs nothing but HYPERCALL, all other exits call EXCEPTION."""
+"""Not zero: an HVC needs nothing but HYPERCALL, a data abort DEVICE if that answers true; all other
+exits call EXCEPTION."""
 HYPERCALL: Final = 13
-EXCEPTION: Final = 14
-_WORDS: Final = 15
+DEVICE: Final = 14
+EXCEPTION: Final = 15
+SKIPPED_AT: Final = 16
+"""Address of the nanoseconds skipped, u64; 0 where EL1's reading of the time is a call too."""
+TICK: Final = 17
+"""Nanoseconds."""
+PC_AT: Final = 18
+MODE_AT: Final = 19
+"""Addresses of the core's PC, u64, and mode, u32."""
+_WORDS: Final = 20
 
 BlockHook = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
@@ -62,6 +71,7 @@ CounterHook = ctypes.CFUNCTYPE(
 ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
 """Called with user data too, which can stay where the caller put it."""
 HypercallHook = ctypes.CFUNCTYPE(None)
+DeviceHook = ctypes.CFUNCTYPE(ctypes.c_bool)
 
 CounterFunction = Callable[[Any, int, int, Any], int]
 
@@ -140,6 +150,57 @@ no:
 }
 """
 
+_NATIVE_TIME: Final = """
+define internal i1 @tell_time(ptr %uc, i32 %number, ptr %register, ptr %state) {
+  ; CNTPCT_EL0 or CNTVCT_EL0, read at EL1: no more than the index and what was skipped
+  %crm_at = getelementptr i32, ptr %register, i64 1
+  %crm = load i32, ptr %crm_at
+  %op2_at = getelementptr i32, ptr %register, i64 4
+  %op2 = load i32, ptr %op2_at
+  %crm_0 = icmp eq i32 %crm, 0
+  %op2_less_1 = sub i32 %op2, 1
+  %op2_1_or_2 = icmp ult i32 %op2_less_1, 2
+  %skipped_at_at = getelementptr i64, ptr %state, i64 SKIPPED_AT
+  %skipped_at = load ptr, ptr %skipped_at_at
+  %known = icmp ne ptr %skipped_at, null
+  %counter = and i1 %crm_0, %op2_1_or_2
+  %ours = and i1 %counter, %known
+  br i1 %ours, label %level, label %no
+level:
+  %mode_at_at = getelementptr i64, ptr %state, i64 MODE_AT
+  %mode_at = load ptr, ptr %mode_at_at
+  %mode = load i32, ptr %mode_at
+  %el = and i32 %mode, 12
+  %at_el0 = icmp eq i32 %el, 0
+  br i1 %at_el0, label %no, label %tell
+tell:
+  %index = load i64, ptr %state
+  %last_start_at = getelementptr i64, ptr %state, i64 LAST_START
+  %last_start = load i64, ptr %last_start_at
+  %last_size_at = getelementptr i64, ptr %state, i64 LAST_SIZE
+  %last_size = load i64, ptr %last_size_at
+  %end = add i64 %last_start, %last_size
+  %pc_at_at = getelementptr i64, ptr %state, i64 PC_AT
+  %pc_at = load ptr, ptr %pc_at_at
+  %pc = load i64, ptr %pc_at
+  %bytes = sub i64 %end, %pc
+  %ahead = ashr i64 %bytes, 2
+  %here = sub i64 %index, %ahead
+  %skipped = load i64, ptr %skipped_at
+  %time = add i64 %here, %skipped
+  %tick_at = getelementptr i64, ptr %state, i64 TICK
+  %tick = load i64, ptr %tick_at
+  %ticks = udiv i64 %time, %tick
+  %value_at = alloca i64
+  store i64 %ticks, ptr %value_at
+  %write = inttoptr i64 REG_WRITE to ptr
+  %ignored = call i32 %write(ptr %uc, i32 %number, ptr %value_at)
+  ret i1 true
+no:
+  ret i1 false
+}
+"""
+
 _NATIVE_COUNTER: Final = """
 define i32 @NAME(ptr %uc, i32 %number, ptr %register, ptr %state) {
   ; Python sees only the timers and the PMU's counters, CRn 14 with op1 3; all else is none of ours
@@ -151,10 +212,15 @@ define i32 @NAME(ptr %uc, i32 %number, ptr %register, ptr %state) {
   %ours = and i1 %crn_14, %op1_3
   br i1 %ours, label %call, label %no
 call:
+  %told = TELL
+  br i1 %told, label %done, label %ask
+ask:
   %function_at = getelementptr i64, ptr %state, i64 NAME_COUNTER
   %function = load ptr, ptr %function_at
   %skip = call i32 %function(ptr %uc, i32 %number, ptr %register, ptr %state)
   ret i32 %skip
+done:
+  ret i32 1
 no:
   ret i32 0
 }
@@ -163,17 +229,25 @@ no:
 
 _NATIVE_EXCEPTION: Final = """
 define void @exception(ptr %uc, i32 %number, ptr %state) {
-  ; The shortest way to the hypervisor is a hypercall's
-  %hvc = icmp eq i32 %number, 11
+  ; The shortest ways to the hypervisor: a hypercall's (11), and that of a device's access (4)
   %plain_at = getelementptr i64, ptr %state, i64 PLAIN
   %plain = load i64, ptr %plain_at
   %is_plain = icmp ne i64 %plain, 0
-  %short = and i1 %hvc, %is_plain
-  br i1 %short, label %call, label %other
-call:
+  br i1 %is_plain, label %which, label %other
+which:
+  switch i32 %number, label %other [ i32 11, label %hvc
+                                     i32 4, label %abort ]
+hvc:
   %hypercall_at = getelementptr i64, ptr %state, i64 HYPERCALL
   %hypercall = load ptr, ptr %hypercall_at
   tail call void %hypercall()
+  ret void
+abort:
+  %device_at = getelementptr i64, ptr %state, i64 DEVICE
+  %device = load ptr, ptr %device_at
+  %answered = call zeroext i1 %device()
+  br i1 %answered, label %done, label %other
+done:
   ret void
 other:
   %exception_at = getelementptr i64, ptr %state, i64 EXCEPTION
@@ -196,9 +270,10 @@ def _native_hooks() -> tuple[Any, dict[str, int]] | None:
         return None
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    source = _NATIVE_BLOCK + _NATIVE_EXCEPTION
-    for name in ("READ", "WRITE"):
-        source += _NATIVE_COUNTER.replace("NAME", name)
+    source = _NATIVE_BLOCK + _NATIVE_EXCEPTION + _NATIVE_TIME
+    tell = "call i1 @tell_time(ptr %uc, i32 %number, ptr %register, ptr %state)"
+    for name, told in (("READ", tell), ("WRITE", "or i1 false, false")):
+        source += _NATIVE_COUNTER.replace("NAME", name).replace("TELL", told)
     source = re.sub(r"\bi64 ([A-Z_]+)\b", lambda word: f"i64 {_named(word[1])}", source)
     module = llvm.parse_assembly(source)
     machine = llvm.Target.from_default_triple().create_target_machine(opt=2, jit=True)
@@ -210,7 +285,8 @@ def _native_hooks() -> tuple[Any, dict[str, int]] | None:
 
 def _named(name: str) -> int:
     """Return what a capital word in the hooks stands for: a word of the state, or a function."""
-    return function_address(uclib.uc_emu_stop) if name == "EMU_STOP" else int(globals()[name])
+    functions = {"EMU_STOP": uclib.uc_emu_stop, "REG_WRITE": uclib.uc_reg_write}
+    return function_address(functions[name]) if name in functions else int(globals()[name])
 
 
 def function_address(function: Any) -> int:
@@ -250,6 +326,7 @@ class Clock:
         self,
         handle: Any,
         hypercall: Callable[[], None],
+        device: Callable[[], bool],
         exception: Callable[[Any, int], None],
         read: CounterFunction,
         write: CounterFunction,
@@ -262,6 +339,8 @@ class Clock:
             Unicorn's handle of the core.
         hypercall
             May be called instead of `exception` for an HVC while PLAIN is set.
+        device
+            May be called before `exception` for a data abort while PLAIN is set; True: it is done.
         exception
             Called with (core, number of the exception).
         read, write
@@ -271,6 +350,7 @@ class Clock:
         state_at = self._words.buffer_info()[0]
         hooks = {
             "hypercall": HypercallHook(hypercall),
+            "device": DeviceHook(device),
             "exception": ExceptionHook(exception),
             "read": CounterHook(read),
             "write": CounterHook(write),
@@ -280,6 +360,7 @@ class Clock:
         at = {name: function_address(hook) for name, hook in hooks.items()}
         if self._native:
             self.state[HYPERCALL], self.state[EXCEPTION] = at["hypercall"], at["exception"]
+            self.state[DEVICE] = at["device"]
             self.state[READ_COUNTER], self.state[WRITE_COUNTER] = at["read"], at["write"]
             at = self._native[1]
         add_hook(handle, UC_HOOK_BLOCK, at["block"], state_at)

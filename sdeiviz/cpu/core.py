@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import struct
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import lru_cache, partial
@@ -13,7 +14,6 @@ from unicorn.arm64_const import (
     UC_ARM64_REG_CP_REG,
     UC_ARM64_REG_FPCR,
     UC_ARM64_REG_FPSR,
-    UC_ARM64_REG_X0,
 )
 from unicorn.unicorn_const import (
     UC_CTL_IO_WRITE,
@@ -93,11 +93,11 @@ class ExitHandler(Protocol):
         """
 
     def device_exit(self, core: "Core") -> Callable[[], bool]:
-        """Return the function to call first for a data abort at EL2, or `never`.
+        """Return the function to call first for a data abort, or `never`.
 
         It answers the access of a device in the shortest way there is and returns True, or does
-        nothing and returns False; then the abort goes to `stage2_abort`. Errors it hands to
-        `Core.fail`. The clock is to be settled by `Core.settle`.
+        nothing and returns False, also where the abort is EL1's; then that goes its way. Errors it
+        hands to `Core.fail`. The clock is to be settled by `Core.settle`.
         """
 
     def trap(self, syndrome: int) -> None:
@@ -168,6 +168,8 @@ class Core:
             pointer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
             self._pointers.append(pointer)
             uc.mem_map_ptr(address, len(buffer), UC_PROT_ALL, ctypes.addressof(pointer))
+        unpack = struct.Struct("<I").unpack_from
+        self._readers = [(a, a + len(b) - 4, partial(unpack, b)) for a, b in self._memory]
         for register, value in (
             (regs.SCR_EL3, regs.SCR_NS_HCE_RW),
             (regs.HCR_EL2, regs.HCR_RW | regs.HCR_VM | regs.HCR_TWI | regs.HCR_TSC | traps),
@@ -203,7 +205,7 @@ class Core:
         place = f"=QI{at.flags - at.pc - 12}x4I{at.daif - at.flags - 16}xI"
         self._where = partial(struct.Struct(place).unpack_from, window, at.pc)
         self.syndrome_word = self._syndrome = words(at.syndrome, kind="I")
-        self._target_el = words(at.target_el, kind="I")
+        self.target_el_word = self._target_el = words(at.target_el, kind="I")
         self.address_word = self._fault_address = words(at.fault_address)
         self.hpfar_word = self._hpfar = words(at.hpfar_el2)
         self._system = {
@@ -218,6 +220,7 @@ class Core:
         self._state = self.clock.state
         if live is not None:
             self._state[clk.DAIF_AT] = live + at.daif
+            self._state[clk.PC_AT], self._state[clk.MODE_AT] = live + at.pc, live + at.mode
         self.index_word = self._state[clk.INDEX : clk.INDEX + 1]
         """Holds the index."""
         self._end: End | None = None
@@ -234,6 +237,7 @@ class Core:
         self.clock.attach(
             self._handle,
             self._hypercall,
+            self._device,
             self._on_exception,
             self._on_counter_read,
             self._on_counter_write,
@@ -390,6 +394,20 @@ class Core:
 
     # -- time
 
+    def tell_time(self, skipped: "array[int]", tick: int) -> None:
+        """Let EL1's reading of the time be no exit where that can be had.
+
+        Parameters
+        ----------
+        skipped
+            One word: nanoseconds to add to the index.
+        tick
+            Nanoseconds of a tick of the system counter.
+        """
+        if not self.copies_registers:
+            self._state[clk.SKIPPED_AT] = skipped.buffer_info()[0]
+            self._state[clk.TICK] = tick
+
     @property
     def index(self) -> int:
         """Instructions executed."""
@@ -415,7 +433,7 @@ class Core:
 
     def retire(self) -> None:
         """Complete the instruction that exited: count it and step over it."""
-        self.count()
+        self._state[clk.INDEX] += 1
         self._pc[0] = self._pc[0] + 4 & _NEVER
 
     # -- running
@@ -465,7 +483,7 @@ class Core:
     def stop_by(self, index: int) -> None:
         """Bring the target of a run forward; for handlers."""
         if index < self._state[clk.TARGET]:
-            self._state[clk.TARGET] = max(index, 0)
+            self._state[clk.TARGET] = index if index > 0 else 0
             self._set_limit()
 
     @property
@@ -553,8 +571,8 @@ class Core:
             if number == _HVC and self._state[clk.PLAIN]:
                 self._hypercall()
                 return
-            if number == _DATA_ABORT and self._state[clk.PLAIN] and self._target_el[0] == 2:
-                if self._device():
+            if number == _DATA_ABORT and self._state[clk.PLAIN]:
+                if self.clock.kind == "python" and self._device():
                     return
             elif self.copies_registers:
                 self._pull()
@@ -695,8 +713,9 @@ class Core:
             state[clk.INDEX] = counted
             if value is None:
                 return 0
-            if not write and number != UC_ARM64_REG_X0 + 31:
-                self._uc.reg_write(x_register(number - UC_ARM64_REG_X0), value)
+            if not write and number in _TRANSFER:  # else it is the zero register
+                self.x[_TRANSFER[number]] = value
+                self._push()
             return 1
         except BaseException as error:
             self.fail(error)
@@ -802,9 +821,12 @@ class Core:
     def read_word(self, address: int) -> int | None:
         """Return the instruction word at a virtual address, None where there is no memory."""
         physical = self.translate(address)
-        for base, buffer in self._memory:
-            if physical is not None and base <= physical <= base + len(buffer) - 4:
-                return int.from_bytes(buffer[physical - base : physical - base + 4], "little")
+        if physical is None:
+            return None
+        for base, end, read in self._readers:
+            if base <= physical <= end:
+                word: int = read(physical - base)[0]
+                return word
         return None
 
     # -- plumbing
@@ -826,6 +848,8 @@ class Core:
         self._pull()
 
 
+_TRANSFER: Final = {x_register(n): n for n in range(31)}
+"""Which register an MRS or MSR moves, by Unicorn's identifier."""
 _FLOATING_POINT: Final = {"fpcr": UC_ARM64_REG_FPCR, "fpsr": UC_ARM64_REG_FPSR}
 
 

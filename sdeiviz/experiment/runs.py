@@ -169,19 +169,20 @@ class FaultTimes:
 
     def extend(self, record: tuple[Any, ...]) -> None:
         """Take one more record (see `sdeiviz.trace.record`)."""
-        at = 0
-        while at < len(record) and record[at] == AT:
-            self._now = record[at + 2]
-            at += 3
-        name = record[at] if at < len(record) else ""
-        if name == "HVC":
-            self._now = record[at + 2]
-        elif name == "PageFault":
-            self._since.setdefault(record[at + 2], self._now)
+        name, gfn = record[0], 2
+        if name == AT:
+            self._now = record[2]
+            if len(record) == 3:
+                return
+            name, gfn = record[3], 5
+        if name == "PageFault":
+            self._since.setdefault(record[gfn], self._now)
         elif name == "FetchDone":
-            since = self._since.pop(record[at + 2], None)
+            since = self._since.pop(record[gfn], None)
             if since is not None:
                 self.nanoseconds.append(self._now - since)
+        elif name == "HVC":
+            self._now = record[2]
 
     def summary(self, start: int = 0) -> tuple[int, ...]:
         """Return mean, median and 99th percentile of all but the first so many."""
@@ -281,6 +282,8 @@ class Machine:
             ),
             trace=trace,
         )
+        for vcpu in self._vm.vcpus:
+            vcpu.core.probes = {}  # they are for views
 
     @property
     def time(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdeiviz.machine import oneshot, uart
-from sdeiviz.machine.gicv2 import GICC_BASE
+from sdeiviz.machine.gicv2 import GICC_BASE, GICC_SIZE, Gic2
 from sdeiviz.machine.memory import PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def connect(vm: "VirtualMachine") -> None:
     vm.bus.add(_one_shot_timer(vm))
     for base, size in vm.gic.regions:
         vm.bus.add(_gic(vm, base, size))
+    if isinstance(vm.gic, Gic2):
+        vm.bus.add(_gic_interface(vm.gic))
 
 
 def _uart(vm: "VirtualMachine") -> Region:
@@ -84,4 +86,17 @@ def _gic(vm: "VirtualMachine", base: int, size: int) -> Region:
     def write(vcpu: "Vcpu", offset: int, size: int, value: int) -> None:
         vm.gic.write(vcpu.number, base + offset, size, value)
 
-    return Region("GIC", base, size, (1, 2, 4, 8), read, write, exits=base != GICC_BASE)
+    return Region("GIC", base, size, (1, 2, 4, 8), read, write)
+
+
+def _gic_interface(gic: Gic2) -> Region:
+    """A GICv2's CPU interface, which a guest uses more than all else, and without leaving."""
+
+    def read(vcpu: "Vcpu", offset: int, size: int) -> int:
+        return gic.read_interface(vcpu.number, offset) if size == 4 else 0
+
+    def write(vcpu: "Vcpu", offset: int, size: int, value: int) -> None:
+        if size == 4:
+            gic.write_interface(vcpu.number, offset, value)
+
+    return Region("GIC", GICC_BASE, GICC_SIZE, (1, 2, 4, 8), read, write, exits=False)

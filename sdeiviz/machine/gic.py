@@ -92,6 +92,11 @@ class Bank:
         """A level-sensitive interrupt has its latch and its line (IHI 0048B 4.3.8)."""
         return self.latch | self.line & ~self.edge
 
+    @property
+    def forwarded(self) -> int:
+        """What may go on to a PE."""
+        return self.pending & self.enabled & ~(self.active | self.owned)
+
     def save(self) -> dict[str, Any]:
         """Return the interrupts' state as plain values."""
         return vars(self) | {"priority": bytes(self.priority)}
@@ -131,10 +136,10 @@ class CpuInterface:
     @property
     def running_group(self) -> int | None:
         """Which group the running priority belongs to."""
-        lowest = [active & -active for active in self.active]
-        if not any(lowest):
-            return None
-        return 0 if lowest[0] and (not lowest[1] or lowest[0] <= lowest[1]) else 1
+        group_0, group_1 = self.active
+        if not group_1:
+            return 0 if group_0 else None
+        return 0 if group_0 and group_0 & -group_0 <= group_1 & -group_1 else 1
 
     def group_priority(self, priority: int, group: int) -> int:
         """Return the part of a priority that can preempt (IHI 0048B 3.3.3, IHI 0069 4.8)."""
@@ -151,6 +156,8 @@ class CpuInterface:
 
     def lets_through(self, priority: int, group: int) -> bool:
         """Tell whether a priority passes the mask and preempts (IHI 0048B 3.3, IHI 0069 4.8)."""
+        if not (self.active[0] or self.active[1]):
+            return priority < self.mask
         return priority < self.mask and self.group_priority(priority, group) < self.running
 
     def save(self) -> dict[str, Any]:
@@ -376,7 +383,7 @@ class Gic(ABC):
         )
 
     def _bank(self, intid: int, pe: int) -> Bank:
-        return self._private[pe] if intid in PRIVATE else self._shared
+        return self._private[pe] if intid < 32 else self._shared
 
     def _banks(self, intid: int) -> list[Bank]:
         return self._private if intid in PRIVATE else [self._shared]
@@ -416,7 +423,7 @@ class Gic(ABC):
 
     def _reached(self, intid: int, pe: int) -> Iterable[int]:
         """Return the PEs whose IRQ line an interrupt can move."""
-        if intid in PRIVATE:
+        if intid < 32:
             return (pe,)
         return [pe for pe, routed in enumerate(self._routed) if routed >> intid & 1]
 
@@ -424,11 +431,13 @@ class Gic(ABC):
         """Work out again what each PE is signalled."""
         changed = []
         for pe in pes:
-            cpu, intid = self._cpus[pe], self._find_highest(pe)
-            group = self._group(intid, pe)
-            signalled = intid != SPURIOUS and cpu.lets_through(self._priority(intid, pe), group)
+            intid, signalled, irq = self._find_highest(pe), False, False
+            if intid != SPURIOUS:
+                bank, cpu = self._bank(intid, pe), self._cpus[pe]
+                group = bank.group >> intid & 1
+                signalled = cpu.lets_through(bank.priority[intid], group)
+                irq = signalled and bool(cpu.irq_groups >> group & 1)
             self._highest[pe], self._signalled[pe] = intid, signalled
-            irq = signalled and bool(cpu.irq_groups >> group & 1)
             if irq != self._irq[pe]:
                 self._irq[pe] = irq
                 changed.append(pe)
@@ -445,9 +454,7 @@ class Gic(ABC):
     def _find_highest(self, pe: int) -> int:
         """Return the forwarded interrupt with the highest priority, then the lowest INTID."""
         private, shared = self._private[pe], self._shared
-        waiting = private.pending & private.enabled & ~private.active & ~private.owned
-        spis = shared.pending & shared.enabled & ~shared.active & ~shared.owned
-        waiting |= spis & self._routed[pe]
+        waiting = private.forwarded | shared.forwarded & self._routed[pe]
         if not waiting:
             return SPURIOUS
         groups = self._groups & self._cpus[pe].groups
@@ -455,6 +462,8 @@ class Gic(ABC):
             waiting &= private.group | shared.group
         if not groups & 2:
             waiting &= ~(private.group | shared.group)
+        if waiting & waiting - 1 == 0:  # one, or none after all
+            return waiting.bit_length() - 1 if waiting else SPURIOUS
         return min(bits(waiting), key=lambda n: self._priority(n, pe), default=SPURIOUS)
 
     def _acknowledge(self, intid: int, pe: int) -> None:
@@ -481,7 +490,8 @@ class Gic(ABC):
         """Make an interrupt inactive; the caller updates this PE."""
         if intid < INTIDS and not self.is_owned(intid, pe):
             self._bank(intid, pe).active &= ~(1 << intid)
-            self._update(other for other in self._reached(intid, pe) if other != pe)
+            if intid in SHARED:
+                self._update(other for other in self._reached(intid, pe) if other != pe)
 
     # -- the registers that both have, for each interrupt
 

@@ -100,7 +100,7 @@ class Gic2(Gic):
         if GICD_BASE <= address < GICD_BASE + GICD_SIZE:
             return self._read_distributor(pe, address - GICD_BASE, size)
         if GICC_BASE <= address < GICC_BASE + GICC_SIZE and size == 4:
-            return self._read_interface(pe, address - GICC_BASE)
+            return self.read_interface(pe, address - GICC_BASE)
         return 0
 
     def write(self, pe: int, address: int, size: int, value: int) -> None:
@@ -111,7 +111,7 @@ class Gic2(Gic):
         if GICD_BASE <= address < GICD_BASE + GICD_SIZE:
             self._write_distributor(pe, address - GICD_BASE, size, value)
         elif GICC_BASE <= address < GICC_BASE + GICC_SIZE and size == 4:
-            self._write_interface(pe, address - GICC_BASE, value)
+            self.write_interface(pe, address - GICC_BASE, value)
 
     # -- the distributor
 
@@ -184,7 +184,8 @@ class Gic2(Gic):
 
     # -- a CPU interface
 
-    def _read_interface(self, pe: int, offset: int) -> int:
+    def read_interface(self, pe: int, offset: int) -> int:
+        """Return a register of a PE's CPU interface, all of which have 32 bits."""
         cpu = self._cpus[pe]
         match offset:
             case Gicc.IAR | Gicc.AIAR:
@@ -210,7 +211,8 @@ class Gic2(Gic):
                 return _GICC_IIDR
         return 0
 
-    def _write_interface(self, pe: int, offset: int, value: int) -> None:
+    def write_interface(self, pe: int, offset: int, value: int) -> None:
+        """Write a register of a PE's CPU interface."""
         cpu = self._cpus[pe]
         match offset:
             case Gicc.EOIR:
@@ -249,8 +251,9 @@ class Gic2(Gic):
         return _ASK_ALIAS if group and not self._cpus[pe].control & _ACK_CTL else intid
 
     def _read_iar(self, pe: int, *, alias: bool) -> int:
-        signalled = self._highest[pe] if self._signalled[pe] else SPURIOUS
-        intid = self._visible(signalled, pe, alias=alias)
+        if not self._signalled[pe]:
+            return SPURIOUS
+        intid = self._visible(self._highest[pe], pe, alias=alias)
         if intid >= INTIDS:
             return intid
         source = self._source(intid, pe)

@@ -405,22 +405,24 @@ class Pager:
 
         Then the page is fetched, so that another time it may be there.
         """
-        page = self.page(ipa >> PAGE_SHIFT)
-        if self.is_absent(page):
+        offset = ipa - self._vm.memory.base
+        page = offset >> PAGE_SHIFT
+        if self.states[page] != PageState.PRESENT and self.is_absent(page):
             if self.states[page] == PageState.ABSENT:
                 self.fetch(page, self._vm.current.number, self._costs.worker)
             return None
-        word: int = unpack_from("<I", self._vm.memory.view, ipa - self._vm.memory.base)[0]
+        word: int = unpack_from("<I", self._vm.memory.view, offset)[0]
         return word
 
     def write_word(self, ipa: int, value: int) -> None:
         """Write a word of guest memory for the hypervisor: now, or as soon as its page is there."""
-        page, data = self.page(ipa >> PAGE_SHIFT), value.to_bytes(4, "little")
-        if self.is_absent(page):
-            self._late.setdefault(page, []).append((ipa % PAGE, data))
-            return
-        self.written_by_host((page,))
         offset = ipa - self._vm.memory.base
+        page, data = offset >> PAGE_SHIFT, value.to_bytes(4, "little")
+        if self.states[page] != PageState.PRESENT:
+            if self.is_absent(page):
+                self._late.setdefault(page, []).append((ipa % PAGE, data))
+                return
+            self.written_by_host((page,))
         self._vm.memory.view[offset : offset + 4] = data
         self._stage2.mark_dirty((page,))
 

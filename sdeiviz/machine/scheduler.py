@@ -46,7 +46,7 @@ class Scheduler:
         vm = self._vm
         limit = min(target, self._turn_end)
         if vm.deadline is not None:
-            limit = min(limit, vm.index + vm.deadline - vm.time)
+            limit = min(limit, vm.deadline - vm.skipped)
         return limit
 
     def settle(self) -> None:

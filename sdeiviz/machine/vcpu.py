@@ -208,18 +208,22 @@ class Vcpu:
         """Answer a load or store of a device, as `stage2_abort` does: they are frequent."""
         pc, pages = core.pc_word, self.vm.bus.pages
         syndrome_word, address, hpfar = core.syndrome_word, core.address_word, core.hpfar_word
+        target_el = core.target_el_word
 
         def device() -> bool:
+            page = hpfar[0] >> 4
+            region = pages.get(page)
+            if region is None or target_el[0] != 2:
+                return False
             syndrome, at = syndrome_word[0], pc[0]
-            region = pages.get(hpfar[0] >> 4)
-            if region is None or syndrome & esr.S1PTW or at & 3:
+            if syndrome & esr.S1PTW or at & 3:
                 return False
             access = decode_access(syndrome, core.read_word(at) or 0)
             if access is None or access.size not in region.widths:
                 return False
             try:
                 core.settle()
-                offset = (hpfar[0] >> 4 << PAGE_SHIFT | address[0] & PAGE - 1) - region.base
+                offset = (page << PAGE_SHIFT | address[0] & PAGE - 1) - region.base
                 self._perform(access, region, offset)
                 self.enter()
             except BaseException as error:
@@ -474,17 +478,19 @@ class Vcpu:
 
     def _perform(self, access: MemoryAccess, region: Region, offset: int) -> None:
         """Complete the load or store of a device."""
-        if self.vm.paging and region.exits:
+        if region.exits and self.vm.paging:
             self.vm.spend(self, self.vm.paging.costs.exit)
         self.core.retire()
-        mask = (1 << 8 * access.size) - 1
+        size, register = access.size, access.register
+        mask = (1 << 8 * size) - 1
         if access.write:
-            region.write(self, offset, access.size, self._register(access.register) & mask)
+            region.write(self, offset, size, self._register(register) & mask)
         else:
-            value = extend(access, region.read(self, offset, access.size) & mask)
-            if access.register != ZERO_REGISTER:
-                self.x[access.register] = value
-        self._write_back(access)
+            value = region.read(self, offset, size) & mask
+            if register != ZERO_REGISTER:
+                self.x[register] = extend(access, value) if access.sign_extend else value
+        if access.base is not None:
+            self._write_back(access.base, access.base_step)
 
     def read_word(self, address: int) -> int | None:
         """Return the word at a virtual address, None where there is no memory or it is absent."""
@@ -506,11 +512,11 @@ class Vcpu:
             data += self.vm.memory[ipa : ipa + count]
         return data
 
-    def _write_back(self, access: MemoryAccess) -> None:
-        if access.base == ZERO_REGISTER:
-            self.core.sp = (self.core.sp + access.base_step) & MASK64
-        elif access.base is not None:
-            self.x[access.base] = (self.x[access.base] + access.base_step) & MASK64
+    def _write_back(self, base: int, step: int) -> None:
+        if base == ZERO_REGISTER:
+            self.core.sp = (self.core.sp + step) & MASK64
+        else:
+            self.x[base] = (self.x[base] + step) & MASK64
 
     def _register(self, number: int) -> int:
         return 0 if number == ZERO_REGISTER else self.x[number]

@@ -11,8 +11,9 @@ import threading
 
 # The wrapper in `signal` turns numbers into enumerations, which takes a fifth of a step's time.
 from _signal import signal as set_signal_handler  # type: ignore[import-not-found]
+from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -43,6 +44,7 @@ from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
+from sdeiviz.machine.timer import NS_PER_TICK
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
 from sdeiviz.sdei import Dispatcher, Profile
@@ -204,9 +206,7 @@ class VirtualMachine:
         self.gic: Gic2 | Gic3 = Gic2(vcpus) if gic == 2 else Gic3(vcpus, affinities)
         self.one_shot = OneShotTimer()
         self.bus = Bus()
-        self.skipped = 0
-        """Nanoseconds of virtual time in which nobody executed an instruction: all vCPUs waited,
-        or the host worked."""
+        self._skipped = array("Q", (0,))
         self.paging = paging
         self.pager: Pager | None = None
         self.apf: AsyncPageFault | None = None
@@ -223,6 +223,7 @@ class VirtualMachine:
         self.hypercalls = Hypercalls(self.dispatcher)
         for number, affinity in enumerate(affinities):
             self.vcpus.append(Vcpu(self, number, affinity, clock))
+            self.vcpus[-1].core.tell_time(self._skipped, NS_PER_TICK)
         self.index_word = self.vcpus[0].core.index_word
         """Holds the index: it is the word of the core that runs."""
         self.scheduler = Scheduler(self, quantum)
@@ -319,7 +320,16 @@ class VirtualMachine:
     @property
     def time(self) -> int:
         """Virtual time in nanoseconds: one for each instruction, and what was skipped."""
-        return self.index_word[0] + self.skipped
+        return self.index_word[0] + self._skipped[0]
+
+    @property
+    def skipped(self) -> int:
+        """Nanoseconds of virtual time without an instruction: all waited, or the host worked."""
+        return self._skipped[0]
+
+    @skipped.setter
+    def skipped(self, nanoseconds: int) -> None:
+        self._skipped[0] = nanoseconds
 
     @property
     def is_late(self) -> bool:
@@ -373,11 +383,13 @@ class VirtualMachine:
 
     def note(self, event: str, vcpu: int, *fields: Any) -> None:
         """Add an event to the trace by its name."""
-        self.trace.extend((AT, self.index, self.time, event, vcpu, *fields))
+        index = self.index_word[0]
+        self._trace.extend((AT, index, index + self._skipped[0], event, vcpu, *fields))
 
     def stamp(self) -> None:
         """Date what the dispatcher adds to the trace next."""
-        self.trace.extend((AT, self.index, self.time))
+        index = self.index_word[0]
+        self._trace.extend((AT, index, index + self._skipped[0]))
 
     # -- running
 
@@ -415,8 +427,9 @@ class VirtualMachine:
 
     def run_to(self, index: int) -> Stop:
         """Run until exactly that index, or until something stops the machine before."""
-        while (stop := self.run_slice(index)) is None:
-            pass
+        with self._watched(index):
+            while (stop := self._run_turns(index)) is None:
+                pass
         return stop
 
     def run_slice(self, index: int) -> Stop | None:
@@ -424,10 +437,12 @@ class VirtualMachine:
         if self._slice_ended:
             self._slice_ended = False
             return None
-        if index - self.index <= _SHORT_RUN:
+        with self._watched(index):
             return self._run_turns(index)
-        with _watchdog(self._interrupt):
-            return self._run_turns(index)
+
+    def _watched(self, index: int) -> AbstractContextManager[None]:
+        """Let the core come back now and then on its way to an index."""
+        return nullcontext() if index - self.index <= _SHORT_RUN else _watchdog(self._interrupt)
 
     def _run_turns(self, index: int) -> Stop | None:
         end = perf_counter() + SLICE_SECONDS
@@ -640,24 +655,23 @@ class VirtualMachine:
         deadlines += self.one_shot.deadline, self.alarm, self.pager.deadline if self.pager else None
         self.deadline = min((time for time in deadlines if time is not None), default=None)
         if self.deadline is not None:
-            self.current.core.stop_by(self.index + self.deadline - self.time)
+            self.current.core.stop_by(self.deadline - self.skipped)
 
     def due_by(self, time: int | None) -> None:
         """Take note of one more thing that is due."""
         if time is not None and (self.deadline is None or time < self.deadline):
             self.deadline = time
-            self.current.core.stop_by(self.index + time - self.time)
+            self.current.core.stop_by(time - self.skipped)
 
     def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
-        index, current = self.index_word[0], self.scheduler.current
-        time = index + self.skipped
+        current = self.scheduler.current
         vcpu.account.charge(Activity.OVERHEAD, nanoseconds)
         if current is not vcpu and current.account.activity is Activity.RUN:
             current.account.charge(Activity.READY, nanoseconds)
-        self.skipped += nanoseconds
+        self._skipped[0] += nanoseconds
         if self.deadline is not None:
-            current.core.stop_by(index + self.deadline - time - nanoseconds)
+            current.core.stop_by(self.deadline - self._skipped[0])
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""

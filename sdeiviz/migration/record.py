@@ -11,16 +11,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from time import monotonic_ns
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from sdeiviz.errors import Error
 from sdeiviz.machine.memory import PAGE_SHIFT
 from sdeiviz.migration.link import MAIN, RETURN, URGENT
-from sdeiviz.migration.metrics import PHASES
+from sdeiviz.migration.metrics import PHASES, Timeline
 from sdeiviz.migration.simulation import Simulation
-from sdeiviz.migration.wire import Discard, Message, Packaged, Page, Pages, RequestPages
+from sdeiviz.migration.wire import Discard, Message, Packaged, Page, Pages, RequestPages, size_of
 from sdeiviz.trace import AT, TraceSink
 from sdeiviz.trace import Record as TraceRecord
+
+Side = Literal["", "source", "destination"]
 
 CHANNELS: Final = {MAIN: "main", URGENT: "urgent", RETURN: "return path"}
 BINS: Final = 1024
@@ -60,10 +63,13 @@ class Change(NamedTuple):
 class Passage:
     """A message's way over the wire."""
 
-    sent: int
+    sent: int | None
     """When it was put into the sender's buffer, in nanoseconds as all times here."""
     delivered: int | None
-    """When it had arrived and been taken; None: not yet, or never."""
+    """When it had arrived and been taken; None: not yet, or never.
+
+    Where only one side was watched, what the other did is None.
+    """
     channel: int
     kind: str
     """The message's name."""
@@ -130,6 +136,12 @@ class MigrationRecord:
     """How much was forgotten of changes, messages, moments and stalls."""
     report: Mapping[str, Any]
     """See `sdeiviz.migration.metrics.report`."""
+    side: Side = ""
+    """The only one that was watched, "" where both were.
+
+    A source does not see what arrives, nor what the guest does over there: a page that it has sent
+    is at `Stage.ARRIVED`. A destination sees pages when they arrive.
+    """
 
     def known_since(self) -> int:
         """Return from when on the pages' stages are known."""
@@ -239,7 +251,7 @@ class Recorder:
     """Takes note of one migration.
 
     A side of a real one sees each message once: what it sends when it does, what it gets when that
-    has come. It tells of both with `passed`.
+    has come. It tells of both with `passed` (see `Witness`).
 
     Parameters
     ----------
@@ -251,6 +263,8 @@ class Recorder:
         Whose time it is: "virtual" or "wall".
     bandwidth
         Bits a second of the link, where it is known.
+    side
+        The only one that is watched, "" where both are.
     limit
         How much to keep of each kind of thing.
     """
@@ -263,12 +277,13 @@ class Recorder:
         *,
         clock: str = "virtual",
         bandwidth: int | None = None,
+        side: Side = "",
         limit: int = LIMIT,
     ) -> None:
         if limit < 1:
             raise Error(f"a record of {limit} things: want 1 or more")
         self._pages, self._vcpus, self._start = pages, vcpus, start
-        self._clock, self._bandwidth = clock, bandwidth
+        self._clock, self._bandwidth, self._side = clock, bandwidth, side
         self._before = bytearray([Stage.DIRTY]) * pages
         self._stages = bytearray(self._before)
         self._changes = _Latest[Change](limit)
@@ -292,18 +307,22 @@ class Recorder:
 
     def sent(self, time: int, channel: int, message: Message, size: int) -> None:
         """A message went into the sender's buffer, as a frame of so many bytes."""
+        passage = self._leaves(time, channel, message, size)
+        self._on_the_way[channel].append((message, passage))
+        if isinstance(message, Page | Pages):
+            self._change(time, _pages_of(passage), Stage.IN_FLIGHT)
+
+    def _leaves(self, time: int, channel: int, message: Message, size: int) -> Passage:
         first, count = _about(message)
         passage = Passage(time, None, channel, type(message).__name__, first, count, size)
         self._messages.append(passage)
-        self._on_the_way[channel].append((message, passage))
         match message:
             case Page() | Pages():
-                pages = _pages_of(passage)
-                self._newest.update(dict.fromkeys(pages, passage))
-                self._change(time, pages, Stage.IN_FLIGHT)
+                self._newest.update(dict.fromkeys(_pages_of(passage), passage))
             case RequestPages():
                 missing = [n for n in _pages_of(passage) if self._stages[n] == Stage.MISSING]
                 self._change(time, missing, Stage.REQUESTED)
+        return passage
 
     def delivered(self, time: int, message: Message) -> None:
         """A message arrived that `sent` was told of; what was sent before it on its way is lost.
@@ -323,8 +342,13 @@ class Recorder:
 
     def passed(self, time: int, channel: int, message: Message, size: int) -> None:
         """A message was sent, or arrived, where the other end cannot be seen."""
-        self.sent(time, channel, message, size)
-        self._arrived(time, *self._on_the_way[channel].pop())
+        passage = self._leaves(time, channel, message, size)
+        self._arrived(time, message, passage)
+        if self._side:
+            if (channel == RETURN) == (self._side == "source"):
+                passage.sent = None
+            else:
+                passage.delivered = None
 
     def _arrived(self, time: int, message: Message, passage: Passage) -> None:
         passage.delivered = time
@@ -439,6 +463,7 @@ class Recorder:
                 "stalls": self._stalls.forgotten,
             },
             dict(report),
+            self._side,
         )
 
 
@@ -530,3 +555,82 @@ class Watched:
         phases = {name: getattr(timeline, name) for name in PHASES}
         end = simulation.time if timeline.end is None else timeline.end
         return self._recorder.record(end, phases, simulation.report())
+
+
+class Witness:
+    """Takes note of a migration between processes as one side sees it, in wall time.
+
+    Give one to `sdeiviz.migration.live.serve` or to `migrate`; each side wants its own.
+
+    Parameters
+    ----------
+    limit
+        How much to keep of each kind of thing.
+
+    Examples
+    --------
+    >>> Witness().record()
+    Traceback (most recent call last):
+        ...
+    sdeiviz.errors.Error: no migration has been seen to its end
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        if limit < 1:
+            raise Error(f"a record of {limit} things: want 1 or more")
+        self._limit = limit
+        self._taken = False
+        self._recorder: Recorder | None = None
+        self._record: MigrationRecord | None = None
+
+    def record(self) -> MigrationRecord:
+        """Return what was seen, once the migration is over, also where it has failed.
+
+        Raises
+        ------
+        Error
+            It is not over, or has never begun.
+        """
+        if self._record is None:
+            raise Error("no migration has been seen to its end")
+        return self._record
+
+    # for the side that is watched, in its guest's thread
+
+    def take(self) -> None:
+        """Be that of one migration.
+
+        Raises
+        ------
+        Error
+            It is one already.
+        """
+        if self._taken:
+            raise Error("a witness sees one side of one migration: make another for the next")
+        self._taken = True
+
+    def begin(self, side: Side, pages: int, vcpus: int, time: int) -> None:
+        """The migration begins."""
+        self._recorder = Recorder(pages, vcpus, time, clock="wall", side=side, limit=self._limit)
+
+    def passed(self, channel: int, message: Message) -> None:
+        """A message was sent, or has come."""
+        if self._recorder:
+            self._recorder.passed(monotonic_ns(), channel, message, size_of(message))
+
+    def dirtied(self, pages: Iterable[int]) -> None:
+        """Pages are known to have been written on the source."""
+        if self._recorder:
+            self._recorder.dirtied(monotonic_ns(), pages)
+
+    def tap(self, first_gfn: int, sink: TraceSink) -> TraceSink:
+        """Return a trace of the destination's machine that goes on to another."""
+        if not self._recorder:
+            return sink
+        return TraceTap(self._recorder, first_gfn, monotonic_ns, sink)
+
+    def end(self, timeline: Timeline, report: Mapping[str, Any]) -> None:
+        """The migration is over."""
+        if self._recorder:
+            phases = {name: getattr(timeline, name) for name in PHASES}
+            self._record = self._recorder.record(monotonic_ns(), phases, report)

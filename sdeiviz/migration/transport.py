@@ -125,6 +125,21 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def parse_address(text: str) -> Address:
+    """Return the address that a text says, such as ``127.0.0.1:4040`` or ``[::1]:4040``.
+
+    Raises
+    ------
+    Error
+        It says none.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 0xFFFF:
+        raise Error(f"{text!r:.60} is no address such as 127.0.0.1:4040")
+    return Address(host, int(port))
+
+
 # -- a connection
 
 

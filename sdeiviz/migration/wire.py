@@ -522,6 +522,17 @@ class Decoder:
             raise WireError(f"frame {sequence} where {self._sequence} should be: some are missing")
 
 
+def size_of(message: Message) -> int:
+    """Return the bytes of a message's frame.
+
+    >>> size_of(Ping(7)), size_of(Discard(((0, 1), (5, 2))))
+    (20, 32)
+    """
+    layout = _LAYOUTS[type(message)]
+    tail = len(getattr(message, layout.tail)) if layout.tail else 0
+    return HEADER.size + layout.fixed.size + tail * (_RANGE.size if layout.ranges else 1)
+
+
 def pack_frames(messages: Iterable[Message]) -> bytes:
     """Return messages as frames one after another, numbered from 0: what a package holds."""
     encoder = Encoder()

@@ -145,15 +145,57 @@ KERNEL = (
     ' bootargs="m=1 c=1 pages=32 passes=1 slice=200000 tick=100000"'
 )
 
+MIGRATION = """
+from sdeiviz.classroom import drawing
+from sdeiviz.machine import Paging, VirtualMachine
+from sdeiviz.migration.link import LinkSpeed
+from sdeiviz.migration.record import Watched
+from sdeiviz.migration.simulation import Setup, Simulation
+from sdeiviz.views.migration import latency, moments, pages, traffic, vcpus, wire
+from sdeiviz.widgets import Player
+
+def record(mode):
+    arguments = "pages=512 passes=1000 touch=4 work=3000 order=random time=100000"
+    source, destination = (
+        VirtualMachine("kernel", memory=4 << 20, bootargs=arguments, paging=Paging(mode=mode))
+        for _ in range(2)
+    )
+    source.run_until(20_000_000)
+    setup = Setup(LinkSpeed(10**9, 50_000, 1 << 17), passes=1, urgent=True, service=6700)
+    simulation = Simulation(source, destination, setup)
+    watched = Watched(simulation)
+    simulation.migrate()
+    return watched.record()
+
+runs = [("synchronous", record("sync")), ("asynchronous", record("arm64-v4"))]
+one = runs[1][1]
+half = (one.phases["run"] + one.phases["end"]) // 2
+fault = [moment.time for moment in one.moments if moment.kind == "fault"][10]
+--
+display(drawing(pages.TITLE, pages.svg(one), pages.text(one)))
+display(drawing(moments.TITLE, moments.svg(one, half), moments.text(one, half)))
+for view in (traffic, vcpus, latency):
+    display(drawing(view.TITLE, view.svg(*runs), view.text(*runs)))
+for lines in (wire.life(one), wire.span(one, fault, fault + 300_000)):
+    display(drawing(wire.TITLE, wire.svg(lines), wire.text(lines)))
+--
+player = Player(runs[0][1])
+player
+--
+player.times[player.frame]
+"""
+
+
+def cells_of(source: str) -> nbformat.NotebookNode:
+    """A notebook of cells of code."""
+    cells = [nbformat.v4.new_code_cell(part.strip()) for part in source.split("--\n")]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
 
 def two_cells(guest: str) -> nbformat.NotebookNode:
     """The smallest notebook with a debugger in it, and one cell more."""
-    cells = [
-        nbformat.v4.new_code_cell(f"import sdeiviz\n\ndebug = sdeiviz.debug({guest})\ndebug"),
-        nbformat.v4.new_code_cell("6 * 7"),
-    ]
-    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    return cells_of(f"import sdeiviz\n\ndebug = sdeiviz.debug({guest})\ndebug\n--\n6 * 7")
 
 
 @pytest.fixture(scope="session")
@@ -166,6 +208,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     shutil.copy(crew.elf(crew.crew()), directory / "crew.elf")
     nbformat.write(two_cells(CREW), directory / "crew.ipynb")
     nbformat.write(two_cells(KERNEL), directory / "kernel.ipynb")
+    nbformat.write(cells_of(MIGRATION), directory / "migration.ipynb")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -82,13 +82,16 @@ def above_the_fold(page: Page, selector: str, wanted: list[str]) -> list[str]:
     return problems
 
 
-def tab_stops(page: Page, selector: str, most: int = 40) -> tuple[list[str], list[str]]:
+def tab_stops(
+    page: Page, selector: str, most: int = 40, first: str = ""
+) -> tuple[list[str], list[str]]:
     """Walk through the root with Tab; return the names of the stops, and the problems.
 
-    Each stop has a name and a ring that stands out, and the walk comes out at the end.
+    Each stop has a name and a ring that stands out, and the walk comes out at the end. It begins
+    at the root itself, or where `first` says.
     """
     page.keyboard.press("Shift")  # so that the browser takes what follows for a keyboard's focus
-    page.locator(selector).focus()
+    page.locator(first or selector).focus()
     stops: list[str] = []
     problems = []
     while stop := _look(page, selector, "focused"):

@@ -12,7 +12,7 @@ from sdeiviz import Session
 from sdeiviz.debugger.recording import Recording
 from sdeiviz.errors import Error
 from sdeiviz.machine import PageAbsent, Paging, StopReason
-from sdeiviz.migration import live
+from sdeiviz.migration import departure
 from sdeiviz.migration.live import MigrationError, parse_address, serve
 from sdeiviz.migration.userfault import LinuxUserfault
 from sdeiviz.trace import EventDelivered, FetchDone
@@ -597,8 +597,8 @@ def test_not_over_in_time_and_closed() -> None:
 
 def test_a_bandwidth_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(live, "monotonic", lambda: now[0])
-    budget = live._Budget(1_000_000)
+    monkeypatch.setattr(departure, "monotonic", lambda: now[0])
+    budget = departure._Budget(1_000_000)
     assert budget.pages == 24  # of 4096 bytes in a tenth of a second
     assert budget.ready
     budget.spend(250_000)

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from sdeiviz.migration.record import Stage
+from sdeiviz.migration.recordfile import load
+from sdeiviz.views.migration import pages
+
 RUN = [sys.executable, "-m", "sdeiviz", "migrate"]
 WORK = "pages=400 passes=30 work=200 m=1 c=1"
 GUEST = ["kernel", "--memory", "16M", "--append", WORK]
@@ -88,6 +92,36 @@ def test_a_guest_computes_on_in_another_process(
     placed = sent["source"]["normal"] + sent["source"]["zero"]
     assert got["destination"]["placed"] == placed >= 4096
     assert got["losses"] == sent["losses"] == 0
+
+
+def test_both_sides_write_what_they_saw(processes: list[Process], tmp_path: Path) -> None:
+    files = [tmp_path / "there.json", tmp_path / "here.json"]
+    there = start(processes, "serve", *GUEST, "--record", str(files[0]))
+    to = ("to", there.port(), *GUEST, "--record", str(files[1]))
+    here = start(processes, *to, "--after", "5ms", "--bandwidth", "40M", "--passes", "0")
+    for process in (here, there):
+        code, _, err = process.end()
+        assert code == 0, err
+    comes, leaves = map(load, files)
+    assert (comes.side, leaves.side) == ("destination", "source")
+    assert comes.clock == leaves.clock == "wall"
+    assert comes.report["session"] == leaves.report["session"]
+    for record in (comes, leaves):
+        assert set(record.stages(record.end)) == {Stage.ARRIVED, Stage.ZERO}
+        assert pages.svg(record)
+    sizes = [[m.size for m in r.messages if m.kind == "Pages"] for r in (comes, leaves)]
+    assert sizes[0] == sizes[1] != []
+
+
+def test_a_record_that_cannot_be_written_is_refused_before_anything_moves(
+    processes: list[Process], tmp_path: Path
+) -> None:
+    for side in (["serve"], ["to", "127.0.0.1:9"]):
+        one = start(processes, *side, *GUEST, "--record", str(tmp_path / "none" / "file"))
+        code, _, err = one.end()
+        assert code == 2
+        assert "cannot write the record there" in err
+        assert "listening" not in err
 
 
 def test_the_report_as_text(processes: list[Process]) -> None:

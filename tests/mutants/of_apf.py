@@ -42,8 +42,8 @@ MUTATIONS = [
     ),
     Mutation(
         FAULTS,
-        "not any(self.host.read_word",
-        "not all(self.host.read_word",
+        "not any(read(block",
+        "not all(read(block",
         "a mailbox that the guest has half cleared is free",
     ),
     Mutation(

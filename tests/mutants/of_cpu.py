@@ -98,6 +98,30 @@ MUTATIONS = [
     ),
     Mutation(
         CLOCK,
+        "%here = sub i64 %index, %ahead",
+        "%here = add i64 %index, 0",
+        "EL1 reads the time at the end of its block",
+    ),
+    Mutation(
+        CLOCK,
+        "%time = add i64 %here, %skipped",
+        "%time = add i64 %here, 0",
+        "EL1's time stands still while all wait",
+    ),
+    Mutation(
+        CLOCK,
+        "br i1 %at_el0, label %no, label %tell",
+        "br label %tell",
+        "EL0 reads the time whatever CNTKCTL_EL1 says",
+    ),
+    Mutation(
+        CLOCK,
+        "  %answered = call zeroext i1 %device()\n",
+        "  %answered = and i1 1, 1\n",
+        "a data abort on a device is forgotten",
+    ),
+    Mutation(
+        CLOCK,
         "icmp ugt i64 %next, %target",
         "icmp uge i64 %next, %target",
         "native: a block that ends at the target is refused",

@@ -19,13 +19,13 @@ MUTATIONS = [
     # -- MMIO and external aborts
     Mutation(
         VCPU,
-        "self._register(access.register) & mask",
-        "self._register(access.register)",
+        "self._register(register) & mask",
+        "self._register(register)",
         "a byte store is as wide as its register",
     ),
     Mutation(
         VCPU,
-        "            self.core.sp = (self.core.sp + access.base_step) & MASK64\n",
+        "            self.core.sp = (self.core.sp + step) & MASK64\n",
         "            pass\n",
         "SP as base is not written back",
     ),
@@ -55,8 +55,8 @@ MUTATIONS = [
     ),
     Mutation(
         VCPU,
-        "        self.core.retire()\n        mask = ",
-        "        mask = ",
+        "        self.core.retire()\n        size, register = ",
+        "        size, register = ",
         "an UART access is repeated for ever",
     ),
     Mutation(
@@ -280,7 +280,7 @@ MUTATIONS = [
     # -- turns and deadlines
     Mutation(
         SCHEDULER,
-        "min(limit, vm.index + vm.deadline - vm.time)",
+        "min(limit, vm.deadline - vm.skipped)",
         "min(limit, vm.deadline)",
         "a run goes past a timer by the time that was skipped",
     ),

@@ -300,8 +300,8 @@ MUTATIONS = [
     ),
     Mutation(
         VM,
-        "        self.skipped += nanoseconds\n        if self.deadline is not None:\n",
-        "        self.skipped += nanoseconds\n        if False:\n",
+        "        self._skipped[0] += nanoseconds\n        if self.deadline is not None:\n",
+        "        self._skipped[0] += nanoseconds\n        if False:\n",
         "the guest goes on after a deadline that the host's work has passed",
     ),
     Mutation(
@@ -318,7 +318,7 @@ MUTATIONS = [
     ),
     Mutation(
         VCPU,
-        "if self.vm.paging and region.exits:",
+        "if region.exits and self.vm.paging:",
         "if self.vm.paging:",
         "the interrupt controller's CPU interface exits",
     ),

@@ -140,7 +140,21 @@ def test_a_picture_without_the_beginning_says_from_when_on_it_is() -> None:
     assert sum(map(len, (cells_of(pages.svg(short), pages.STAGES[s][1]) for s in Stage))) == 2880
 
 
+@pytest.mark.parametrize(("stop", "place"), [(1300, ("221", "")), (2400, ("739", "end"))])
+def test_the_handover_is_named_within_the_drawing(stop: int, place: tuple[str, str]) -> None:
+    record = story()
+    svg = pages.svg(replace(record, phases={**record.phases, "stop": stop, "run": stop}))
+    (found,) = re.findall(r'<text( class="end")? x="(\d+)"[^>]*>the guest is handed over<', svg)
+    assert (found[1], "end" if found[0] else "") == place
+
+
 # -- a moment, and the film
+
+
+def test_a_map_of_less_than_a_row_has_no_line_beyond_its_cells() -> None:
+    (grid,) = re.findall(r'class="cells" d="(.*?)"', moments.svg(story(), 2000))
+    # Eight cells of 22 pixels.
+    assert re.findall(r"h(\d+)", grid) == ["176", "176"]
 
 
 def test_a_moment_shows_the_rare_before_the_frequent() -> None:
@@ -320,15 +334,36 @@ def test_buckets_are_told_vcpus_and_workers_apart() -> None:
         ("from 1 ms", "1", "0"),
     ]
     svg = latency.svg(("", record))
-    bars = re.findall(r'-(\w+)\)" x="(\d+)" y="([\d.]+)" width="26" height="(\d+)"', svg)
+    bars = re.findall(r'-(\w+)\)" x="(\d+)" y="([\d.]+)" width="32" height="(\d+)"', svg)
+    # The axis is of 16 buckets, with those used in its middle: it begins with that of 2 µs.
     assert [(kind, x, high) for kind, x, _, high in bars] == [
-        ("cross", "306", "64"),
-        ("cross", "340", "1"),
-        ("slant", "340", "8"),
-        ("cross", "408", "1"),
+        ("cross", "308", "64"),
+        ("cross", "348", "1"),
+        ("slant", "348", "8"),
+        ("cross", "428", "1"),
+    ]
+    assert re.findall(r"<text [^>]*>(\d+ .?s)</text>", svg) == [
+        *("4 µs", "16 µs", "64 µs", "256 µs", "1 ms", "4 ms", "16 ms", "64 ms"),
     ]
     grounds = {float(y) + (int(high) if kind == "cross" else 0) for kind, _, y, high in bars}
     assert len(grounds) == 1
+
+
+@pytest.mark.parametrize(
+    ("used", "first", "count"),
+    [((0, 3), "1 µs", 8), ((20, 23), "256 µs", 8), ((1, 22), "4 µs", 11), ((), "1 µs", 8)],
+)
+def test_the_axis_of_latencies_has_every_bucket_used(
+    used: tuple[int, ...], first: str, count: int
+) -> None:
+    record = story()
+    histogram = [int(n in used) for n in range(24)]
+    faults = record.report["faults"]
+    faults["vcpu_latency"], faults["worker_latency"] = [], {"histogram": histogram, "count": 1}
+    svg = latency.svg(("", record))
+    labels = re.findall(r"<text [^>]*middle muted[^>]*>(\d+ .?s)</text>", svg)
+    assert (labels[0], len(labels)) == (first, count)
+    assert svg.count('fill="url(#sdeiviz-migration-latency') - 2 == len(used)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def over(record: MigrationRecord) -> int:
 
 
 def named(name: str, record: MigrationRecord) -> str:
-    """Return what a run is called, and whose time its times are where that is not the guest's."""
-    clock = "" if record.clock == "virtual" else f"({record.clock} time)"
+    """Return what a run is called, whose time its times are if not the guest's, and who saw it."""
+    seen = f", seen from the {record.side}" if record.side else ""
+    clock = "" if record.clock == "virtual" else f"({record.clock} time{seen})"
     return f"{words.printable(name, _LONGEST)} {clock}".strip()

@@ -13,7 +13,11 @@ WHO: Final = {
     "a worker waited, the guest went on": "slant",
 }
 _NAME = "sdeiviz-migration-latency"
-_LEFT, _WIDE, _HIGH, _RIGHT = 64, 34, 64, 16  # pixels
+_LEFT, _WIDE, _HIGH, _RIGHT = 64, 40, 64, 16  # pixels
+_STRONG = 7.6
+"""Width of a letter of the numbers above the bars."""
+_LEAST: Final = 16
+"""Buckets on the axis."""
 
 Histogram = list[int]
 
@@ -42,6 +46,8 @@ def bucket(number: int) -> str:
 
 def _numbers(name: str, record: MigrationRecord) -> str:
     name, whole = named(name, record), record.report["faults"]["latency"]
+    if record.side == "source":
+        return f"{name}: a source does not see faults"
     said = f"{words.count(whole['count'], 'fault')}"
     if whole["count"]:
         parts = [f"{key} {words.duration(whole[key])}" for key in ("mean", "p50", "p99", "longest")]
@@ -82,37 +88,58 @@ _SHEET: Final = drawing.look(_NAME)
 
 
 def svg(*runs: Run) -> str:
-    """Return bars for each bucket: of vCPUs upwards, of workers downwards, all on one scale."""
+    """Return bars for each bucket: of vCPUs upwards, of workers downwards, all on one scale.
+
+    The axis has the buckets that are used, and some beside them where those are few.
+    """
     found = [(name, record, histograms(record)) for name, record in runs]
     most = max(1, *(amount for _, _, pair in found for h in pair for amount in h))
+    shown = _shown([h for _, _, pair in found for h in pair])
+    wide = len(shown) * _WIDE
     parts, y = [], 4.0
     for name, record, (vcpus, workers) in found:
         parts.append(drawing.text(_LEFT, y + 14, _numbers(name, record), "strong"))
-        ground = y + 36 + _HIGH
-        for n in range(BUCKETS):
-            parts.append(_bar(n, vcpus[n], most, ground, up=True))
-            parts.append(_bar(n, workers[n], most, ground, up=False))
-        parts.append(f'<path class="rule" d="M{_LEFT} {ground:g}h{BUCKETS * _WIDE}"/>')
+        ground = y + 40 + _high(max(vcpus), most)
+        for place, n in enumerate(shown):
+            parts.append(_bar(place, vcpus[n], most, ground, up=True))
+            parts.append(_bar(place, workers[n], most, ground, up=False))
+        parts.append(f'<path class="rule" d="M{_LEFT} {ground:g}h{wide}"/>')
         parts.append(drawing.text(_LEFT - 8, ground - 6, "vCPUs", "muted end"))
         parts.append(drawing.text(_LEFT - 8, ground + 14, "workers", "muted end"))
-        y = ground + _HIGH + 20
-        parts.append(f'<path class="rule" d="M{_LEFT} {y:g}h{BUCKETS * _WIDE}"/>')
-        for n in range(0, BUCKETS, 2):
-            parts.append(f'<path class="rule" d="M{_LEFT + n * _WIDE} {y:g}v5"/>')
-            parts.append(drawing.text(_LEFT + n * _WIDE, y + 18, bucket(n), "middle muted"))
-        y += 30
+        y = ground + 24 + _high(max(workers), most)
+        parts.append(f'<path class="rule" d="M{_LEFT} {y:g}h{wide}"/>')
+        for place, n in enumerate(shown):
+            parts.append(f'<path class="rule" d="M{_LEFT + place * _WIDE} {y:g}v5"/>')
+            if n % 2 == 0:
+                label = drawing.text(_LEFT + place * _WIDE, y + 18, bucket(n), "middle muted")
+                parts.append(label)
+        y += 34
     legend, y = drawing.legend(((f, who) for who, f in WHO.items()), _LEFT, y + 14, 700)
     parts.append(legend)
-    size = _LEFT + BUCKETS * _WIDE + _RIGHT, y - 6
-    title = f"{TITLE}: " + "; ".join(_numbers(name, record) for name, record, _ in found)
+    told = [_numbers(name, record) for name, record, _ in found]
+    size = _LEFT + max(wide, *(_STRONG * len(said) for said in told)) + _RIGHT, y - 6
+    title = f"{TITLE}: " + "; ".join(told)
     return drawing.document(_NAME, _SHEET, size, title, "\n".join(filter(None, parts)))
 
 
-def _bar(n: int, amount: int, most: int, ground: float, *, up: bool) -> str:
+def _shown(found: list[Histogram]) -> range:
+    """Return the buckets of the axis: those used, and as many on both sides as make it `_LEAST`."""
+    used = [n for n in range(BUCKETS) if any(h[n] for h in found)]
+    first, last = min(used, default=0), max(used, default=0)
+    room = max(0, _LEAST - (last - first + 1))
+    first = max(0, min(first - room // 2, BUCKETS - _LEAST))
+    return range(first, max(last + 1, first + _LEAST))
+
+
+def _high(amount: int, most: int) -> int:
+    return max(1, amount * _HIGH // most) if amount else 0
+
+
+def _bar(place: int, amount: int, most: int, ground: float, *, up: bool) -> str:
     """Return the bar of a bucket with its number beyond its end, "" for none."""
     if not amount:
         return ""
-    x, high = _LEFT + n * _WIDE + 4, max(1, amount * _HIGH // most)
+    x, high = _LEFT + place * _WIDE + 4, _high(amount, most)
     top, number = (ground - high, ground - high - 5) if up else (ground, ground + high + 14)
     filling = [*WHO.values()][not up]
     label = drawing.text(x + (_WIDE - 8) / 2, number, f"{amount:,}", "middle")

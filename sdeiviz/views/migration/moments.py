@@ -9,8 +9,8 @@ from typing import Final
 from sdeiviz.errors import Error
 from sdeiviz.migration.record import MigrationRecord, Stage
 from sdeiviz.views import drawing, markup, pagemap, words
-from sdeiviz.views.migration import over
-from sdeiviz.views.migration.pages import STAGES, counts, told
+from sdeiviz.views.migration import named, over
+from sdeiviz.views.migration.pages import STAGES, counts, here, stage_names, told
 
 TITLE: Final = "Pages at a moment"
 FRAMES: Final = 24
@@ -45,17 +45,17 @@ def times(record: MigrationRecord, frames: int = FRAMES, most: int = MOST) -> li
 
 
 def _when(record: MigrationRecord, time: int) -> str:
-    return f"{words.duration(time - record.start)} after the start"
+    return f"{words.duration(time - record.start)} after the start {named('', record)}".rstrip()
 
 
 def text(record: MigrationRecord, time: int) -> str:
     """Return the map in letters."""
-    stages = record.stages(time)
+    stages, names = record.stages(time), stage_names(record)
     each, shown = cells(stages)
     columns = pagemap.columns_of(len(shown))
     lines = [
         _when(record, time) + (f"; a cell is {each} pages" if each > 1 else ""),
-        "  ".join(f"{STAGES[s][2]} {STAGES[s][0]}: {n:,}" for s, n in counts(stages).items()),
+        "  ".join(f"{STAGES[s][2]} {names[s]}: {n:,}" for s, n in counts(stages).items()),
     ]
     for at in range(0, len(shown), columns):
         letters = "".join(STAGES[stage][2] for stage in shown[at : at + columns])
@@ -83,7 +83,7 @@ def svg(record: MigrationRecord, time: int) -> str:
     each, shown = cells(stages)
     columns = pagemap.columns_of(len(shown))
     body = _areas(shown, columns) + _heading(record, time, stages)
-    return _document(body, each, len(shown), f"{TITLE}: {told(stages)}")
+    return _document(record, body, each, len(shown), f"{TITLE}: {told(record, stages)}")
 
 
 def _areas(shown: Sequence[Stage | None], columns: int) -> str:
@@ -94,18 +94,16 @@ def _areas(shown: Sequence[Stage | None], columns: int) -> str:
 
 
 def _heading(record: MigrationRecord, time: int, stages: bytes) -> str:
-    amounts = counts(stages)
-    here = amounts[Stage.ARRIVED] + amounts[Stage.ZERO]
-    said = f"{_when(record, time)}: {here:,} of {words.count(record.pages, 'page')} arrived"
+    said = f"{_when(record, time)}: {here(record, stages)}"
     return drawing.text(pagemap.LEFT, 16, said, "strong")
 
 
-def _document(body: str, each: int, length: int, title: str) -> str:
+def _document(record: MigrationRecord, body: str, each: int, length: int, title: str) -> str:
     columns = pagemap.columns_of(length)
     side, rows = pagemap.WIDTH // columns, -(-length // columns)
     parts = [body, pagemap.grid(length, columns, side, _TOP)]
     parts.append(pagemap.addresses(rows, columns * each, side, _TOP))
-    items = [(filling, name) for name, filling, _ in STAGES.values()]
+    items = [(STAGES[stage][1], name) for stage, name in stage_names(record).items()]
     y = _TOP + rows * side + 22.0
     legend, y = drawing.legend(items, pagemap.LEFT, y, pagemap.WIDTH)
     parts.append(legend)
@@ -124,7 +122,7 @@ def film_text(record: MigrationRecord, frames: int = FRAMES) -> str:
 
 
 def _line(record: MigrationRecord, time: int, stages: bytes) -> str:
-    return f"{words.duration(time - record.start):>10}  {told(stages)}"
+    return f"{words.duration(time - record.start):>10}  {told(record, stages)}"
 
 
 def film(record: MigrationRecord, frames: int = FRAMES) -> str:
@@ -146,7 +144,9 @@ def film(record: MigrationRecord, frames: int = FRAMES) -> str:
         )
         lines.append(_line(record, time, stages))
         last = [*shown]
-    drawn = _document("".join(pictures), each, len(last), f"{TITLE}: a film, {lines[-1].strip()}")
+    drawn = _document(
+        record, "".join(pictures), each, len(last), f"{TITLE}: a film, {lines[-1].strip()}"
+    )
     name = f"{_NAME}-{zlib.crc32(drawn.encode()):08x}"
     rules = [_rule(name, n, frames) for n in range(1, frames)]
     rules.append(

@@ -21,6 +21,12 @@ STAGES: Final = {
     Stage.ZERO: ("arrived, all zeros", "dots", "0"),
 }
 """Name, filling and letter of each stage."""
+_FROM_SOURCE: Final = {
+    Stage.MISSING: "still to be sent, guest handed over",
+    Stage.ARRIVED: "sent",
+    Stage.ZERO: "sent, all zeros",
+}
+"""Names that differ where only the source was watched."""
 COLUMNS: Final = 360
 ROWS: Final = 128
 STRIP, BANDS = 64, 16
@@ -75,9 +81,11 @@ def pages_of_a_row(record: MigrationRecord, rows: int = ROWS) -> int:
 def requests(record: MigrationRecord) -> list[tuple[int, int]]:
     """Return when which page was asked for, each time, as far as the messages are kept."""
     return [
-        (passage.sent, page)
+        (time, page)
         for passage in record.messages
         if passage.kind == "RequestPages" and passage.first is not None
+        # A source alone knows of it when it comes.
+        if (time := passage.delivered if passage.sent is None else passage.sent) is not None
         for page in range(passage.first, passage.first + passage.count)
     ]
 
@@ -92,9 +100,23 @@ def counts(stages: bytes) -> dict[Stage, int]:
     return {stage: stages.count(stage) for stage in STAGES}
 
 
-def told(stages: bytes) -> str:
+def told(record: MigrationRecord, stages: bytes) -> str:
     """Return that in words, without stages that no page is at."""
-    return ", ".join(f"{STAGES[s][0]} {n:,}" for s, n in counts(stages).items() if n)
+    names = stage_names(record)
+    return ", ".join(f"{names[s]} {n:,}" for s, n in counts(stages).items() if n)
+
+
+def stage_names(record: MigrationRecord) -> dict[Stage, str]:
+    """Return what each stage is called, as far as it was seen."""
+    seen = _FROM_SOURCE if record.side == "source" else {}
+    return {stage: seen.get(stage, name) for stage, (name, _, _) in STAGES.items()}
+
+
+def here(record: MigrationRecord, stages: bytes) -> str:
+    """Return how many pages are there, or sent where only the source was watched."""
+    amount = stages.count(Stage.ARRIVED) + stages.count(Stage.ZERO)
+    done = "sent" if record.side == "source" else "arrived"
+    return f"{amount:,} of {words.count(record.pages, 'page')} {done}"
 
 
 def _asked(record: MigrationRecord) -> str:
@@ -113,7 +135,7 @@ def text(record: MigrationRecord) -> str:
         f"{words.count(record.pages, 'page')}, {words.duration(took)} of {record.clock} time;"
         f" a letter is {words.duration(took // STRIP)} of {words.count(each, 'page')}, and shows"
         " what most of them were",
-        "  ".join(f"{letter} {name}" for name, _, letter in STAGES.values()),
+        "  ".join(f"{STAGES[stage][2]} {name}" for stage, name in stage_names(record).items()),
     ]
     for row, held in enumerate(cells(record, STRIP, BANDS)):
         shown = map(_most, held)
@@ -122,7 +144,7 @@ def text(record: MigrationRecord) -> str:
     lines.append(_asked(record))
     for n in range(5):
         time = start + took * n // 4
-        lines.append(f"{words.duration(time - start):>10}  {told(record.stages(time))}")
+        lines.append(f"{words.duration(time - start):>10}  {told(record, record.stages(time))}")
     return "\n".join(lines)
 
 
@@ -181,13 +203,15 @@ def svg(record: MigrationRecord) -> str:
     if stop is not None and start <= stop <= end:
         x = _LEFT + (stop - start) * _PLOT // length
         parts.append(f'<path class="switch" d="M{x} {top - 14}v{high + 14}"/>')
-        parts.append(drawing.text(x + 5, top - 5, "the guest is handed over"))
+        late = x > _LEFT + _PLOT / 2
+        place, look = (x - 5, "end") if late else (x + 5, "")
+        parts.append(drawing.text(place, top - 5, "the guest is handed over", look))
     y = top + high + 6.0
     parts.append(drawing.axis(length, _LEFT, _PLOT, y))
     amounts = counts(record.stages(end))
     items = [
-        (filling, f"{name}: {amounts[stage]:,} in the end" if amounts[stage] else name)
-        for stage, (name, filling, _) in STAGES.items()
+        (STAGES[stage][1], f"{name}: {amounts[stage]:,} in the end" if amounts[stage] else name)
+        for stage, name in stage_names(record).items()
         if stage in used or amounts[stage]
     ]
     legend, y = drawing.legend(items, _LEFT, y + 42, _PLOT + _RIGHT)
@@ -197,7 +221,7 @@ def svg(record: MigrationRecord) -> str:
         parts.append(drawing.text(_LEFT + 20, y, "asked for at this moment"))
         y += 20
     size = _LEFT + _PLOT + _RIGHT, y - 6
-    title = f"{TITLE}: {told(record.stages(end))}"
+    title = f"{TITLE}: {told(record, record.stages(end))}"
     return drawing.document("sdeiviz-migration-pages", _SHEET, size, title, "\n".join(parts))
 
 

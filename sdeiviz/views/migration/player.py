@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 
 from sdeiviz.migration.link import MAIN, RETURN, URGENT
 from sdeiviz.migration.metrics import PHASES
-from sdeiviz.migration.record import MigrationRecord, Stage
+from sdeiviz.migration.record import MigrationRecord
 from sdeiviz.views import drawing, markup, pagemap, timeline, words
 from sdeiviz.views.migration import moments, named, over, traffic, vcpus
-from sdeiviz.views.migration.pages import STAGES, counts, requests, told
-from sdeiviz.views.threads import Doing, Row
+from sdeiviz.views.migration.pages import STAGES, counts, here, requests, stage_names, told
+from sdeiviz.views.threads import Row
 
 TITLE: Final = "A migration, moment by moment"
 FRAMES: Final = 240
@@ -30,6 +30,7 @@ PHASE_NAMES: Final = {
 """What begins with each moment of `sdeiviz.migration.metrics.PHASES`."""
 TOP: Final = 28
 """Where the map begins, in pixels as all lengths here."""
+UNSEEN: Final = "not seen"
 ASKED: Final = "asked for since the picture before"
 
 _NAME = "sdeiviz-player-picture"
@@ -51,8 +52,8 @@ class Frame(NamedTuple):
     """How many pages are at each `Stage`, in the order of the legend."""
     asked: tuple[int, ...]
     """Cells that were asked for since the frame before."""
-    doing: tuple[Doing, ...]
-    """What each vCPU does."""
+    doing: tuple[str, ...]
+    """What each vCPU does, a `Doing`, or that it was not seen."""
     link: str
     """How much arrives at the destination."""
     share: str
@@ -110,7 +111,7 @@ def frames(record: MigrationRecord, count: int = FRAMES) -> list[Frame]:
                 bytes(moments.cells(stages)[1]),
                 tuple(counts(stages).values()),
                 tuple(sorted(asked[n])),
-                tuple(_doing(row, time) for row in rows),
+                tuple(_doing(row, time, at[-1]) for row in rows),
                 traffic.said(rate),
                 f"{100 * rate / record.bandwidth:.0f} %" if record.bandwidth else "",
             )
@@ -130,17 +131,18 @@ def _begins(record: MigrationRecord, name: str, time: int) -> bool:
 
 
 def _said(record: MigrationRecord, time: int, stages: bytes) -> str:
-    here = stages.count(Stage.ARRIVED) + stages.count(Stage.ZERO)
     return (
         f"{words.duration(time - record.start)} {named('', record)}".rstrip()
-        + f", {phase(record, time)}: {here:,} of {words.count(record.pages, 'page')} arrived"
+        + f", {phase(record, time)}: {here(record, stages)}"
     )
 
 
-def _doing(row: Row, time: int) -> Doing:
-    """Return what a vCPU does from a moment on."""
-    n = bisect_right(row.spans, time, key=lambda span: span[1]) - 1
-    return row.spans[n][0] if n >= 0 else Doing.RUNNING
+def _doing(row: Row, time: int, end: int) -> str:
+    """Return what a vCPU does from a moment on; at the end, what it did last."""
+    for doing, begin, until in row.spans:
+        if begin <= time < until or time == until == end:
+            return doing
+    return UNSEEN
 
 
 def _moved(record: MigrationRecord) -> tuple[int, list[int]]:
@@ -157,7 +159,7 @@ def text(record: MigrationRecord, lines: int = LINES) -> str:
     """Return a line for each of some moments, and how many pages were how far."""
     told_of = frames(record, lines)
     return "\n".join(
-        f"{frame.whole()}\n    {told(stages)}"
+        f"{frame.whole()}\n    {told(record, stages)}"
         for frame, stages in zip(told_of, record.frames([f.time for f in told_of]), strict=True)
     )
 
@@ -199,8 +201,8 @@ def svg(record: MigrationRecord, frame: Frame) -> str:
     parts.append(pagemap.addresses(rows, columns * each, side, TOP))
     y = TOP + rows * side + 22.0
     items = [
-        (filling, f"{amount(n, record.pages)} {name}")
-        for (name, filling, _), n in zip(STAGES.values(), frame.amounts, strict=True)
+        (STAGES[stage][1], f"{amount(n, record.pages)} {name}")
+        for (stage, name), n in zip(stage_names(record).items(), frame.amounts, strict=True)
     ]
     legend, y = drawing.legend(items, left, y, wide + _RIGHT)
     parts.append(f'<g class="amounts">{legend}</g>')

@@ -14,11 +14,26 @@ def _time(nanoseconds: int | None) -> str:
     return NONE if nanoseconds is None else words.duration(nanoseconds)
 
 
-def _percentile(name: str) -> Callable[[dict[str, Any]], str]:
-    def both(report: dict[str, Any]) -> str:
-        return _time(report["faults"]["latency"][name])
+def _counted(side: str, name: str) -> Callable[[dict[str, Any]], str]:
+    """Say what a side has counted, and nothing where it was not watched."""
 
-    return both
+    def count(report: dict[str, Any]) -> str:
+        return f"{report[side][name]:,}" if report[side] else NONE
+
+    return count
+
+
+def _fault(say: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
+    """Say something of faults: only the destination sees them."""
+
+    def seen(report: dict[str, Any]) -> str:
+        return say(report["faults"]) if report["destination"] else NONE
+
+    return seen
+
+
+def _percentile(name: str) -> Callable[[dict[str, Any]], str]:
+    return _fault(lambda faults: _time(faults["latency"][name]))
 
 
 _ROWS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
@@ -26,16 +41,16 @@ _ROWS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "downtime": lambda r: _time(r["times"]["downtime"]),
     "post-copy": lambda r: _time(r["times"]["postcopy"]),
     "total": lambda r: _time(r["times"]["total"]),
-    "all vCPUs blocked": lambda r: _time(r["faults"]["blocktime"]),
-    "each vCPU blocked": lambda r: ", ".join(map(_time, r["faults"]["vcpu_blocktime"])),
-    "pages asked for": lambda r: f"{r['destination']['requests']:,}",
-    "of them sent already": lambda r: f"{r['source']['skipped']:,}",
-    "pages sent with content": lambda r: f"{r['source']['normal']:,}",
-    "pages sent as zeros": lambda r: f"{r['source']['zero']:,}",
+    "all vCPUs blocked": _fault(lambda f: _time(f["blocktime"])),
+    "each vCPU blocked": _fault(lambda f: ", ".join(map(_time, f["vcpu_blocktime"]))),
+    "pages asked for": _counted("destination", "requests"),
+    "of them sent already": _counted("source", "skipped"),
+    "pages sent with content": _counted("source", "normal"),
+    "pages sent as zeros": _counted("source", "zero"),
     "bytes to the destination": lambda r: f"{sum(r['bytes']):,}",
     "of them urgent": lambda r: f"{sum(r['bytes'][1:]):,}",
-    "faults of vCPUs": lambda r: f"{sum(v['count'] for v in r['faults']['vcpu_latency']):,}",
-    "faults of workers": lambda r: f"{r['faults']['worker_latency']['count']:,}",
+    "faults of vCPUs": _fault(lambda f: f"{sum(v['count'] for v in f['vcpu_latency']):,}"),
+    "faults of workers": _fault(lambda f: f"{f['worker_latency']['count']:,}"),
     "latency, mean": _percentile("mean"),
     "latency, p50": _percentile("p50"),
     "latency, p99": _percentile("p99"),
@@ -48,6 +63,7 @@ def rows(runs: Runs) -> list[tuple[str, ...]]:
     """Return a row for each number, with a cell for each run."""
     told = [
         ("clock", *(record.clock for _, record in runs)),
+        ("seen from", *(record.side or "both sides" for _, record in runs)),
         *((name, *(say(dict(r.report)) for _, r in runs)) for name, say in _ROWS.items()),
     ]
     forgotten = [sum(record.left_out.values()) for _, record in runs]

@@ -1,7 +1,8 @@
 """Bytes on the wire over time, by channel.
 
-They are counted when they arrive. To the destination go two channels that share the link's
-bandwidth; the way back has one of its own, and needs a scale of its own: a request is small.
+They are counted when they arrive, or when they are sent where only that was seen. To the
+destination go two channels that share the link's bandwidth; the way back has one of its own, and
+needs a scale of its own: a request is small.
 """
 
 from collections.abc import Sequence
@@ -134,7 +135,7 @@ def svg(*runs: Run) -> str:
     for name, record in runs:
         if title := named(name, record):
             parts.append(drawing.text(4, y + 14, title, "strong"))
-            y += 20
+            y += 26
         scale = _scale(record, length, MOST)
         y = _panel(parts, record, _FORWARD, length, scale, y, _HIGH)
         step, back = steps(record, RETURN, record.start + length, MOST)

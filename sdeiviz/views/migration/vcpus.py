@@ -13,7 +13,7 @@ _FAULTS: Final = {"notified": "notified", "wait": "waited", "halt": "waited"}
 
 
 def history(record: MigrationRecord) -> History:
-    """Return what each vCPU did from the start of the migration to its end."""
+    """Return what each vCPU did from the start of the migration to its end, as far as was seen."""
     end = max(record.start, over(record))
     rows = tuple(
         Row(vcpu, None, f"PE {vcpu}", _spans(record, vcpu, end)) for vcpu in range(record.vcpus)
@@ -42,6 +42,10 @@ def _spans(record: MigrationRecord, vcpu: int, end: int) -> tuple[tuple[Doing, i
     if stop is not None:
         held.append((Doing.STOPPED, stop, end if run is None else run))
     spans, at = [], record.start
+    if record.side == "destination":
+        at = end if stop is None else stop
+    elif record.side == "source" and run is not None:
+        end = run
     for doing, begin, until in sorted(held, key=lambda span: span[1]):
         if begin > at:
             spans.append((Doing.RUNNING, at, begin))

@@ -2,7 +2,8 @@
 
 Time runs downwards, a line for everything that happens, so that lines are not to scale: the time is
 beside each. A message leaves its sender in one line and arrives in a later one, and a bar on the
-wire says that something shown is on the way.
+wire says that something shown is on the way. Where only one side was watched, only its half of each
+message's way is drawn.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -131,7 +132,7 @@ def _lines(
         taken = is_ours(passage)
         for time, arrives in ((passage.sent, False), (passage.delivered, True)):
             if time is not None and start <= time <= end:
-                line = _message(passage, time, arrives) if taken else _Other(time, arrives)
+                line = _message(record, passage, time, arrives) if taken else _Other(time, arrives)
                 # At one moment: first what arrives, then what the guest makes of it.
                 found.append((time, 0 if arrives else 2, line))
     for moment in record.moments:
@@ -158,7 +159,7 @@ def _joined(lines: Iterable[Line | _Other]) -> Iterator[Line]:
         yield line
 
 
-def _message(passage: Passage, time: int, arrives: bool) -> Line:
+def _message(record: MigrationRecord, passage: Passage, time: int, arrives: bool) -> Line:
     start, end = (WIRE, DESTINATION) if arrives else (SOURCE, WIRE)
     if passage.channel == RETURN:
         start, end = (WIRE, SOURCE) if arrives else (DESTINATION, WIRE)
@@ -170,9 +171,8 @@ def _message(passage: Passage, time: int, arrives: bool) -> Line:
     label += ", zeros" * passage.zero
     if passage.channel not in (MAIN, RETURN):
         label += f", {CHANNELS[passage.channel]}"
-    if passage.delivered is None:
-        label += ": never arrived"
-    lost = passage.delivered is None
+    lost = passage.delivered is None and not record.side
+    label += ": never arrived" * lost
     kind = "failed" if lost else "call" if passage.channel == RETURN else "deliver"
     return Line(time, start, end, kind, label, passage)
 

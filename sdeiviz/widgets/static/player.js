@@ -66,7 +66,7 @@ class View {
     this.last = this.cells.length - 1;
     this.playing = 0; // the number of the animation frame that is asked for
     this.build(el);
-    this.show();
+    this.go(model.get("frame"));
   }
 
   /** @param {HTMLElement} el */
@@ -81,6 +81,8 @@ class View {
       oninput: () => this.go(Number(this.slider.value)),
       onchange: () => this.save(),
       onkeydown: (/** @type {KeyboardEvent} */ e) => {
+        // JupyterLab would keep the arrows from the slider.
+        e.stopPropagation();
         if (e.key !== " ") return;
         e.preventDefault();
         this.toggle();
@@ -89,8 +91,9 @@ class View {
     this.speed = /** @type {HTMLSelectElement} */ (h("select", { "aria-label": "Speed" },
       ...film.speeds.map(([label, seconds]) => h("option", { value: seconds }, label))));
     this.speed.selectedIndex = film.speeds.length >> 1;
+    this.caption = h("p", { "aria-hidden": true });
     this.drawing = drawn(film.drawing);
-    // The slider says in words what the picture shows.
+    // The slider says in words what the picture shows, and so does the caption to who sees.
     this.drawing.setAttribute("aria-hidden", "true");
     this.find = (/** @type {string} */ what) => [...this.drawing.querySelectorAll(what)];
     this.parts = {
@@ -105,25 +108,30 @@ class View {
       "data-lm-suppress-shortcuts": "true",
     },
     h("div", { class: "controls" }, this.button, this.slider, this.speed),
+    this.caption,
     h("div", { class: "picture", tabindex: 0, role: "group", "aria-label": "Picture", "data-scroller": "" },
       this.drawing),
-    h("details", {}, h("summary", {}, "as text"), h("pre", { tabindex: 0, "data-scroller": "" }, film.text))));
+    h("details", {}, h("summary", {}, "as text"), h("pre", {
+      tabindex: 0, role: "group", "aria-label": "The same as text", "data-scroller": "",
+    }, film.text))));
   }
 
-  get frame() {
-    return Math.min(this.model.get("frame"), this.last);
+  /** Show a picture. @param {number} at a fraction is on the way to the next one */
+  go(at) {
+    this.at = at;
+    this.show();
   }
 
-  /** Show a picture, in all views. @param {number} frame */
-  go(frame) {
-    this.at = frame;
-    if (frame !== this.frame) this.model.set("frame", frame);
-  }
-
+  /** Tell the kernel, once the reader rests: what it says to that must not disturb him before. */
   save() {
+    this.model.set("frame", this.frame);
     try {
       this.model.save_changes();
     } catch { /* the kernel is gone: the pictures are here */ }
+  }
+
+  get frame() {
+    return Math.floor(this.at);
   }
 
   show() {
@@ -139,6 +147,7 @@ class View {
     put(parts.now[0], "transform", `translate(${film.places[frame]})`);
     this.slider.value = String(frame);
     put(this.slider, "aria-valuetext", film.whole[frame]);
+    say(this.caption, film.whole[frame]);
     put(this.icon.firstChild, "d", this.playing ? PAUSE : PLAY);
     say(this.word, this.playing ? "Pause" : "Play");
   }
@@ -169,22 +178,17 @@ class View {
       this.stop();
       return;
     }
-    if (this.frame === this.last) this.go(0);
-    this.at = this.frame;
     this.then = performance.now();
     this.playing = requestAnimationFrame((now) => this.tick(now));
-    this.show();
+    this.go(this.frame === this.last ? 0 : this.frame);
   }
 
   /** @param {number} now */
   tick(now) {
     const seconds = Math.max(0, now - this.then) / 1000;
     this.then = now;
-    this.at = Math.min(this.last, this.at + seconds * this.last / Number(this.speed.value));
-    const { at } = this;
-    this.go(Math.floor(at));
-    this.at = at;
-    if (at === this.last || !this.slider.isConnected) this.stop();
+    this.go(Math.min(this.last, this.at + seconds * this.last / Number(this.speed.value)));
+    if (this.at === this.last || !this.slider.isConnected) this.stop();
     else this.playing = requestAnimationFrame((later) => this.tick(later));
   }
 
@@ -200,10 +204,12 @@ export default {
   /** @param {{ model: Model, el: HTMLElement }} given */
   render({ model, el }) {
     const view = new View(model, el);
-    const show = () => view.show();
-    model.on("change:frame", show);
+    const go = () => {
+      if (model.get("frame") !== view.frame) view.go(model.get("frame"));
+    };
+    model.on("change:frame", go);
     return () => {
-      model.off("change:frame", show);
+      model.off("change:frame", go);
       if (view.playing) view.stop();
     };
   },
