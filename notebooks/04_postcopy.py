@@ -282,9 +282,10 @@ unplugged
 # %%
 record = cut.record()
 lost = next(m for m in record.messages if m.delivered is None and m.channel == 1)
+end = wire.life(record, lost.first)[-1].time
 lines = [
     line
-    for line in wire.span(record, lost.sent - 75_000, lost.sent + 5_500_000)
+    for line in wire.span(record, lost.sent - 75_000, end)
     if line.passage is None or line.passage.first in (None, lost.first)
 ]
 drawing("A connection is lost", wire.svg(lines), wire.text(lines))

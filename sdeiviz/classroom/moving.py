@@ -93,6 +93,7 @@ def moving(
     passes: int = 1,
     urgent: bool = False,
     bandwidth: int = BANDWIDTH,
+    delay: int = DELAY,
     buffer: int = BUFFER,
     **options: int | str,
 ) -> Moving:
@@ -110,6 +111,8 @@ def moving(
         Let pages that are asked for have a channel of their own.
     bandwidth
         Bits a second.
+    delay
+        Nanoseconds one way.
     buffer
         Bytes of each channel's buffer.
     options
@@ -124,7 +127,7 @@ def moving(
     """
     parameters = load_postcopy()
     setup = Setup(
-        LinkSpeed(bandwidth, DELAY, buffer),
+        LinkSpeed(bandwidth, delay, buffer),
         passes=passes,
         urgent=urgent,
         service=parameters.whole("host.service"),
