@@ -38,8 +38,8 @@
 # - **Downtime** is how long the guest runs nowhere.
 #
 # The guest is the one of 03, smaller: 1,024 pages of RAM. M writes 384 of them in random order and
-# computes for 10 µs after each; C only computes. The link carries 1 Gbit/s, so that a page takes
-# 33 µs, and 50 µs are the way. Time is virtual, until the last section.
+# computes for 10 µs after each; C only computes. The link carries 1 Gbit/s, so that a page takes 33
+# µs, and 50 µs are the way. Time is virtual, until the last section.
 #
 # ## Why not copy first?
 #
@@ -66,8 +66,8 @@ table("Dirty pages after each pass", ("link", "dirty", "to send the last takes")
 # and leaves less.
 #
 # So compare **how fast pages become dirty with how fast they are sent**. If the first wins,
-# somebody must stop the guest and send the rest. Here that is 13 ms of downtime; of a guest that
-# always writes to 10 GB it is more than a minute.
+# pre-copy alone must stop the guest and send the rest. Here that is 13 ms of downtime; of a guest
+# that always writes to 10 GB it is more than a minute.
 #
 # ## The guest first
 #
@@ -76,7 +76,7 @@ table("Dirty pages after each pass", ("link", "dirty", "to send the last takes")
 #
 # | what goes over the link | what it means | the destination is |
 # |---|---|---|
-# | Advise | post-copy will follow: every page is missing | ADVISE |
+# | Advise | post-copy will follow; every page is missing so far | ADVISE |
 # | pages | one pass of pre-copy, for what is only read | |
 # | Discard | the guest stands; these pages are dirty, forget them | DISCARD |
 # | Listen, State, Run | in one: registers, devices; the guest runs here now | LISTEN, RUNNING |
@@ -240,7 +240,7 @@ table("Three migrations", ("", *(name for name, _ in runs)), summary.rows(runs))
 
 # %% [markdown]
 # With asynchronous page fault there is no blocktime, but a page takes as long as before. Blocktime
-# says who stood still, **latency** how late a page was; neither can stand for the other. Downtime
+# says how long nobody could run, **latency** how late a page was; neither tells the other. Downtime
 # and total time are the same in all three: the link has to carry the same pages.
 
 # %%
@@ -367,7 +367,7 @@ except UserfaultError as error:
 # - Pre-copy ends if pages are sent faster than they become dirty. Post-copy always ends, and stakes
 #   the guest on both hosts.
 # - Advise, Discard, Listen, Run. Then requests overtake the background, but not a full socket.
-# - Blocktime says who stood still, latency how late a page was.
+# - Blocktime says how long nobody could run, latency how late a page was.
 # - A lost connection costs time. A lost host costs the guest.
 #
 # Decide, then make a guest, `migrate()` it, and look at its `report()`:

@@ -160,7 +160,7 @@ SHOWN = {
         "all vCPUs blocked         7.99 ms    0 ns       5.46 ms",
         "from 128 µs ",
         "% of the link",
-        ", urgent: never arrived",
+        ", urgent: never came",
         "RecvBitmap",
         "destination -> wire   ReceivedBitmap",
         "wire -> destination   Resume",
