@@ -9,6 +9,7 @@ from sdeiviz.cpu import core
 from sdeiviz.machine.timer import GenericTimer
 from sdeiviz.trace import ExceptionTaken
 from tests.machine.guest import DATA, everything, guest, step_through
+from tests.machine.machines import SMP
 
 MASK64 = (1 << 64) - 1
 
@@ -43,6 +44,29 @@ def test_a_counter_reads_the_virtual_time_of_its_instruction(
     for before in (0, 15, 16, 31, 32, 100):
         vm = finish(f"{'nop;' * before} mrs {into}, {counter}\n nop\n nop", way)
         assert vm.vcpus[0].x[int(into[1:])] == before // 16
+
+
+def test_a_counter_goes_on_while_the_guest_waits(way: str) -> None:
+    """The timer, a thousand ticks ahead, ends the wait: few of the 16,000 ns are instructions."""
+    vm = finish(
+        SMP
+        + """
+        gic_on
+        enable 27
+        mov x6, #1000
+        mrs x2, cntvct_el0
+        msr cntv_tval_el0, x6
+        mov x6, #1
+        msr cntv_ctl_el0, x6
+        wfi
+        mrs x3, cntvct_el0
+        mrs x4, cntpct_el0
+        """,
+        way,
+    )
+    x = vm.vcpus[0].x
+    assert (x[3] - x[2], x[4] - x[2]) == (1000, 1000)
+    assert vm.index < 100
 
 
 def test_a_counter_into_the_zero_register(way: str) -> None:

@@ -56,7 +56,7 @@ MUTATIONS: list[Mutation] = [
 MORE_TESTS = {
     "abi": ["sdei"],
     "apf": ["machine/test_apf.py"],
-    "cpu": ["machine/test_interrupts.py", "machine/test_vcpus.py", "machine/test_probes.py"],
+    "cpu": [f"machine/test_{name}.py" for name in ("interrupts", "vcpus", "probes", "clocks")],
     "machine": ["guests/test_kernel.py"],
 }
 # Which of them come first: those with the file's name in theirs, or with one of these words.
