@@ -289,7 +289,7 @@ MUTATIONS = [
     Mutation(
         RECORD, "            _apply(self._before, forgotten)\n", "            pass\n", "a hole"
     ),
-    Mutation(RECORD, "if change.time > time:", "if change.time >= time:", "one change too early"),
+    Mutation(RECORD, "].time <= time:", "].time < time:", "one change too late"),
     Mutation(RECORD, "        self.forgotten += 1\n", "", "what is left out is not counted"),
     Mutation(RECORD, "[sum(row[n : n + 2])", "[max(row[n : n + 2])", "bytes are lost"),
     Mutation(
