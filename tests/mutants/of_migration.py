@@ -290,12 +290,7 @@ MUTATIONS = [
     Mutation(
         RECORD, "            _apply(self._before, forgotten)\n", "            pass\n", "a hole"
     ),
-    Mutation(
-        RECORD,
-        "self.changes[at].time <= time",
-        "self.changes[at].time < time",
-        "one change too late",
-    ),
+    Mutation(RECORD, "].time <= time:", "].time < time:", "one change too late"),
     Mutation(RECORD, "time if came is None else came", "time", "bytes come when they are taken"),
     Mutation(RECORD, "        self.forgotten += 1\n", "", "what is left out is not counted"),
     Mutation(RECORD, "[sum(row[n : n + 2])", "[max(row[n : n + 2])", "bytes are lost"),
