@@ -371,3 +371,5 @@ table(title, ("name", "value", "unit", "source", "why"), rows, folded=True)
 #
 # Answers: three quarters, +33 %. C waits for the lock, and the PE is idle. M: it sleeps for 20 µs,
 # then waits for C's slice to end; compare its `done`.
+#
+# Next: [04: post-copy](04_postcopy.ipynb).

@@ -27,20 +27,18 @@
 # - run a sweep yourself, stop it, and let it go on.
 #
 # The text takes ten minutes, with all outputs fifteen. The words of
-# [03: asynchronous page fault](03_async_page_fault.ipynb) are used without another explanation:
-# M faults, C computes, the guest's scheduler is fair.
+# [03](03_async_page_fault.ipynb) and [04](04_postcopy.ipynb) are used without another explanation:
+# M faults, C computes, the guest's scheduler is fair; pages follow a guest that has moved.
 #
-# ## Words of post-copy
+# ## Words
 #
-# - **Post-copy** moves a running guest to another host and lets it go on there at once. Its pages
-#   follow. The **source** sends them, the **destination** places them.
-# - The **background** is what the source sends unasked, page after page. A missing page that the
-#   guest touches is asked for: a **page request**. With *jump*, the background then goes on from
-#   there.
-# - A requested page waits behind what the source's **socket buffer** holds already, unless it has
-#   a channel of its own (**preempt**, in newer QEMU).
-# - The **window** is from the guest's start on the destination until its last page is there. A
-#   vCPU that waits is **blocked**.
+# - The background push sends pages unasked. With **jump** it goes on from the page that was asked
+#   for last.
+# - A requested page waits behind what the source's **socket buffer** holds already, unless there is
+#   an urgent channel. Cases that have one are called `preempt`, as in QEMU.
+# - The **window**, over which everything is counted, is from the guest's start on the destination
+#   until its last page is there.
+# - *Blocked* is blocktime as a share of the window: no vCPU could run.
 #
 # ## What was claimed
 #
@@ -118,9 +116,9 @@ table("A page 2 µs away", ("mode", "C: units", "M: pages", "blocked"), rows)
 # ## One migration, here and now
 #
 # A guest of 72 MiB. M writes 64 of them, page by page in random order, and computes for 10 µs a
-# page. The link has 10 Gbit/s and 50 µs each way, and requested pages have a channel of their own:
-# the case `preempt_fast`. The guest is executed, the link is simulated, and time is virtual, so the
-# result depends on nothing but the parameters. The cell makes two migrations.
+# page. The link has 10 Gbit/s and 50 µs each way, and there is an urgent channel: the case
+# `preempt_fast`. The guest is executed, the link is simulated, and time is virtual, so the result
+# depends on nothing but the parameters. The cell makes two migrations.
 #
 # If you run it again it is done at once: the rows are in `mine.csv`, in your folder.
 
@@ -153,8 +151,8 @@ for row in mine:
 #
 # C gained 79 %, with this seed. All other cases have a slower link: 1 Gbit/s, or what version 2 and
 # 3 report. In `empty_buffer` nothing ever is in front of a requested page; in `vanilla` 1.2 MB are,
-# and `preempt` is the same with a channel of its own. In `preempt_work` M computes for 50 µs a
-# page, in `sequential` it writes in order.
+# and `preempt` is the same with an urgent channel. In `preempt_work` M computes for 50 µs a page,
+# in `sequential` it writes in order.
 #
 # `v2` and `v3` are Gavin Shan's migrations as far as they are known: their throughput; one pass
 # over all pages before the switch; in `v2` 80 % of the pages are zero, and of those a few bytes are
@@ -302,8 +300,8 @@ table(title, ("name", "value", "unit", "source", "why"), rows, folded=True)
 #   like that, no simulation says. The only real workload measured, a kernel build under swap, took
 #   9.7 to 9.9 % less time.
 #
-# Post-copy itself has moved on: a channel for urgent pages made faults twenty times shorter for
-# QEMU's developers (10.7 to 0.57 ms), and needs nothing of the guest.
+# Post-copy itself has moved on: the urgent channel made faults twenty times shorter for QEMU's
+# developers (10.7 to 0.57 ms), and needs nothing of the guest.
 #
 # ## What you have now
 #

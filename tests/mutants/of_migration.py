@@ -14,6 +14,7 @@ METRICS = "sdeiviz/migration/metrics.py"
 RECORD = "sdeiviz/migration/record.py"
 SIMULATION = "sdeiviz/migration/simulation.py"
 GUEST = "sdeiviz/migration/guest.py"
+REPLAY = "sdeiviz/migration/replay.py"
 
 MUTATIONS = [
     Mutation(WIRE, "VERSION: Final = 1", "VERSION: Final = 2", "the version of the protocol"),
@@ -289,7 +290,8 @@ MUTATIONS = [
     Mutation(
         RECORD, "            _apply(self._before, forgotten)\n", "            pass\n", "a hole"
     ),
-    Mutation(RECORD, "if change.time > time:", "if change.time >= time:", "one change too early"),
+    Mutation(RECORD, "].time <= time:", "].time < time:", "one change too late"),
+    Mutation(RECORD, "time if came is None else came", "time", "bytes come when they are taken"),
     Mutation(RECORD, "        self.forgotten += 1\n", "", "what is left out is not counted"),
     Mutation(RECORD, "[sum(row[n : n + 2])", "[max(row[n : n + 2])", "bytes are lost"),
     Mutation(
@@ -323,5 +325,24 @@ MUTATIONS = [
         'self.vm.pause(StopReason.MOMENT, "every page is there")',
         "pass",
         "the end comes late",
+    ),
+    # -- lived through again
+    Mutation(REPLAY, "run - source.time", "run - source.time + 1000", "pages come too early"),
+    Mutation(
+        REPLAY, "None if zero else self._read(page)", "self._read(page)", "a zero page is copied"
+    ),
+    Mutation(REPLAY, 'self._next = state["next"]', "pass", "going back brings no page back"),
+    # -- outages
+    Mutation(
+        SIMULATION,
+        "        if self.destination.runs:\n",
+        "        if self.destination.state is DestinationState.RUNNING:\n",
+        "what is needed without a connection is not asked for",
+    ),
+    Mutation(
+        SIMULATION,
+        "if self.source.state is SourceState.PAUSED:",
+        "if True:",
+        "a migration that has failed is resumed",
     ),
 ]

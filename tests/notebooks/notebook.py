@@ -14,6 +14,7 @@ COURSE = (
     "01_registration",
     "02_delivery",
     "03_async_page_fault",
+    "04_postcopy",
     "05_the_claim",
 )
 """In the order of reading."""

@@ -1,4 +1,7 @@
-"""Every notebook runs from top to bottom in a fresh kernel, offline, small, and always the same."""
+"""Every notebook runs from top to bottom in a fresh kernel, offline, small, and always the same.
+
+But for what says of itself that it is wall time.
+"""
 
 import json
 import os
@@ -130,6 +133,45 @@ SHOWN = {
         "costs.exit",
         "assumed",
     ),
+    "04_postcopy": (
+        "1,000,000,000 bit/s   391, 391, 391, 391, 391,",
+        "  12.7",
+        "10,000,000,000 bit/s  130, 87, 49, 24, 13 ",
+        "0 ns, pre-copy: 0 of 1,024 pages arrived",
+        "1,024 pages, 27.46 ms of virtual time",
+        "18 requests",
+        "source       26,000,000         26,000,000 ",
+        "destination  40,000,000         40,833,872 ",
+        "kernel (kvm-v7), instruction 32,447,200 of 32,447,200",
+        "asks for the page",
+        "PE blocked: nothing runs on it",
+        "+651.89 µs   hypervisor -> thread    M goes on",
+        "wire -> source        RequestPages",
+        "wire                  others: 17 sent, 17 arrived",
+        "PE 0 goes on",
+        "page not present, token 0x1000, as event 1",
+        "runs C compute meanwhile",
+        "page ready, token 0x1000: interrupt raised",
+        "event 1 delivered",
+        "sync\n27.46 ms",
+        "arm64-v4\n27.46 ms",
+        "running 97.0 %, stopped 3.0 %",
+        "total                     27.46 ms    27.46 ms    27.46 ms",
+        "all vCPUs blocked         7.99 ms     0 ns        5.46 ms",
+        "from 128 µs ",
+        "% of the link",
+        ", urgent: never came",
+        "RecvBitmap",
+        "destination -> wire   ReceivedBitmap",
+        "wire -> destination   Resume",
+        ", urgent",
+        "lost before the guest was handed over - may it run at the source? True",
+        "323 of 1024 pages are missing - may it run at the source? False",
+        "here:  kernel: 1 CPUs, GICv2, 384 pages of heap",
+        "there: errors 0",
+        "wall time:   total ",
+        "wall time:   downtime ",
+    ),
     "05_the_claim": (
         "+41.0% .. +68.0%",
         "+65.2%",
@@ -210,7 +252,7 @@ def test_it_runs_cold_offline_small_and_twice_the_same(name: str, tmp_path: Path
     for _ in range(2):
         *cells, last = execute([*read(name).ipynb.cells, peak], tmp_path)
         assert int(text_of([last])) <= PEAK_MIB << 10
-        texts.append(text_of(cells))
+        texts.append(re.sub(r"(?m)^(wall time: .*?) +[\d.]+ ms$", r"\1 ? ms", text_of(cells)))
     assert texts[0] == texts[1]
     rest = texts[0]
     for fragment in SHOWN[name]:
