@@ -17,13 +17,28 @@ GUEST = "sdeiviz/migration/guest.py"
 REPLAY = "sdeiviz/migration/replay.py"
 
 MUTATIONS = [
-    Mutation(WIRE, "VERSION: Final = 1", "VERSION: Final = 2", "the version of the protocol"),
+    Mutation(WIRE, "VERSION: Final = 2", "VERSION: Final = 3", "the version of the protocol"),
     Mutation(WIRE, "0x85: ReceivedBitmap", "0x84: ReceivedBitmap", "REQ_PAGES' number"),
     Mutation(WIRE, '">2sBBIII"', '"<2sBBIII"', "little-endian headers"),
+    Mutation(WIRE, "crc = zlib.crc32(part, crc)", "crc = zlib.crc32(part)", "no CRC of headers"),
     Mutation(
-        WIRE, "zlib.crc32(payload, zlib.crc32(header[:-4]))", "zlib.crc32(payload)", "no CRC of it"
+        WIRE,
+        'if _crc(buffer[: HEADER.size - 4], fixed, known.get("known", tail)) != crc:',
+        "if False:",
+        "damage passes",
     ),
-    Mutation(WIRE, "if _crc(header, payload) != crc:", "if False:", "damage passes"),
+    Mutation(
+        WIRE,
+        "self._move(self._spare.pop() if self._spare else memoryview(bytearray(_ROOM)))",
+        "pass",
+        "what comes next is written over content that is still looked at",
+    ),
+    Mutation(
+        WIRE,
+        "            if len(buffer) == _ROOM:\n",
+        "            if False:\n",
+        "new memory each time",
+    ),
     Mutation(WIRE, "        self._check_sequence(sequence)\n", "", "frames twice, or missing"),
     Mutation(WIRE, "if ahead >= SEQUENCES // 2:", "if ahead >= SEQUENCES:", "twice is missing"),
     Mutation(
@@ -39,7 +54,6 @@ MUTATIONS = [
         "a frame of 4 GiB is waited for",
     ),
     Mutation(WIRE, "            self._error = error\n", "", "goes on after damage"),
-    Mutation(WIRE, "            self._buffer.clear()\n", "", "keeps what is no use"),
     Mutation(WIRE, "if values[name] > 1:", "if values[name] > 2:", "a flag of 2"),
     Mutation(WIRE, "if len(tail) % _RANGE.size:", "if False:", "half a range is a traceback"),
     Mutation(WIRE, "(0 if self.zero else PAGE)", "(0 if self.zero else len(self.data))", "half"),
@@ -121,7 +135,8 @@ MUTATIONS = [
         "~self._value() & (1 << self.pages - 1) - 1",
         "the last one",
     ),
-    Mutation(CHECKSUM, '    if sys.byteorder == "little":\n', "    if False:\n", "the byte order"),
+    Mutation(CHECKSUM, 'f">{len(sums)}I"', 'f"<{len(sums)}I"', "the byte order"),
+    Mutation(CHECKSUM, "at : at + PAGE]) for", "at : at + 64]) for", "only where a page begins"),
     Mutation(SOURCE, "                self.may_run_on = False\n", "", "two guests"),
     Mutation(
         SOURCE,
@@ -145,6 +160,12 @@ MUTATIONS = [
         "            self._dirty |= self._received.inverted()\n",
         "what is older there is believed",
     ),
+    Mutation(
+        SOURCE,
+        "        if self.state is SourceState.POSTCOPY:\n            self._sums",
+        "        if True:\n            self._sums",
+        "a write that the log has lost stays unnoticed",
+    ),
     Mutation(SOURCE, "        self._requests.clear()\n", "", "requests outlive a connection"),
     Mutation(
         SOURCE,
@@ -166,7 +187,7 @@ MUTATIONS = [
         SOURCE, "        if first + count > self._pages:\n", "        if False:\n", "any page"
     ),
     Mutation(
-        SOURCE, "        if data == ZERO_PAGE:\n", "        if False:\n", "zero pages in full"
+        SOURCE, "        zero = data == ZERO_PAGE\n", "        zero = False\n", "zero pages in full"
     ),
     Mutation(
         SOURCE,
@@ -245,8 +266,8 @@ MUTATIONS = [
     Mutation(
         DESTINATION,
         "        if not self.runs or page not in self._received:\n"
-        "            self._sums.put(page, data)\n",
-        "        self._sums.put(page, data)\n",
+        "            self._sums.put(page, 1, sums)\n",
+        "        self._sums.put(page, 1, sums)\n",
         "sums of what is not placed",
     ),
     Mutation(DESTINATION, "Shut(0 if intact else 1)", "Shut(0)", "all is well"),
