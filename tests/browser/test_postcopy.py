@@ -3,33 +3,15 @@ that have moved."""
 
 import pytest
 
-from tests.browser import page_checks
 from tests.browser.conftest import SURFACE, Lab
+from tests.browser.test_figures import problems, show
 
-FIGURE = ".sdeiviz-figure"
 FIGURES = 11
-IDLE = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 
 
 @pytest.fixture(scope="module")
 def course(lab: Lab) -> Lab:
-    """The notebook, run from top to bottom, with every cell kept in the page."""
-    lab.open("04_postcopy.ipynb")
-    lab.size(1280)
-    lab.page.evaluate(
-        "() => { jupyterapp.shell.currentWidget.content.notebookConfig = "
-        "{...jupyterapp.shell.currentWidget.content.notebookConfig, windowingMode: 'none'} }"
-    )
-    lab.run_all()
-    lab.page.wait_for_function(
-        f"n => {IDLE} && document.querySelectorAll('{FIGURE}').length === n",
-        arg=FIGURES,
-        timeout=120_000,
-    )
-    lab.page.evaluate(
-        f"() => document.querySelectorAll('{FIGURE}').forEach((e, n) => e.id = `figure-${{n}}`)"
-    )
-    return lab
+    return show(lab, "04_postcopy.ipynb", FIGURES)
 
 
 def test_it_runs_without_a_complaint(course: Lab) -> None:
@@ -42,19 +24,7 @@ def test_it_runs_without_a_complaint(course: Lab) -> None:
 @pytest.mark.parametrize("width", [800, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_figure_can_be_read(course: Lab, width: int, dark: bool) -> None:
-    page = course.page
-    course.theme(dark)
-    course.size(width)
-    found = []
-    for n in range(FIGURES):
-        figure = f"#figure-{n}"
-        page.locator(figure).scroll_into_view_if_needed()
-        found += page_checks.overflow(page, figure)
-        found += page_checks.text_contrast(page, figure)
-        found += page_checks.text_sizes(page, figure)
-        found += page_checks.drawn_labels(page, figure)
-        found += page_checks.accessibility(page, figure)
-    assert found == []
+    assert problems(course, FIGURES, width, dark) == []
 
 
 def test_a_prediction_leads_to_a_moment_of_a_guest_that_has_moved(course: Lab) -> None:
