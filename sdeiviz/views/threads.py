@@ -46,7 +46,7 @@ class Doing(StrEnum):
     """The PE has no thread to run."""
     OFF = "off"
     STOPPED = "stopped"
-    """The machine stands: its guest is handed over to another."""
+    """The guest runs nowhere: downtime."""
 
 
 @dataclass(frozen=True, slots=True)

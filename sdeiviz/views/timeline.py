@@ -46,7 +46,7 @@ SAYS: Final = {
     Doing.ASLEEP: "asleep over its page",
     Doing.WAITING: "waiting: for a lock, not a page",
     Doing.READY: "ready: another runs",
-    Doing.STOPPED: "stands: is handed over",
+    Doing.STOPPED: "stopped: downtime",
 }
 _MARKS: Final = {
     "notified": ("\N{WHITE DOWN-POINTING TRIANGLE}", "v", "fault, guest told"),

@@ -89,8 +89,7 @@ class Player(anywidget.AnyWidget):
             "places": [round(player.place(record, time), 1) for time in self.times],
             "speeds": [
                 (
-                    f"{speed:g} \N{MULTIPLICATION SIGN}: 1 s shows "
-                    + words.duration(round(length * speed) // SECONDS),
+                    f"1 s shows {words.duration(round(length * speed) // SECONDS)}",
                     SECONDS / speed,
                 )
                 for speed in SPEEDS

@@ -18,7 +18,7 @@ from sdeiviz.migration.wire import Page, RequestPages
 from sdeiviz.views import drawing
 from sdeiviz.views.migration import latency, moments, pages, summary, traffic, vcpus, wire
 from sdeiviz.views.threads import Doing
-from tests.migration.stories import GFN, numbers, page, story, tell, told
+from tests.migration.stories import GFN, numbers, page, story, tell, told, way
 
 SVG = "{http://www.w3.org/2000/svg}"
 D, M, R, F, A, Z = Stage
@@ -106,9 +106,9 @@ def test_the_picture_shows_what_most_pages_of_a_cell_were() -> None:
 
 def test_every_request_is_marked_where_and_when_it_was_made() -> None:
     (marks,) = re.findall(r'class="asked" d="(.*?)"', pages.svg(story()))[:1]
-    places = re.findall(r"M(\d+) (\d+)h3v3h-3z", marks)
-    # 700 and 1000 of 1500 ns in 720 pixels; pages 3 and 4, two pixels each, in steps of three.
-    assert places == [("408", "48"), ("552", "48")]
+    places = re.findall(r"M(\d+) (\d+)h5v5h-5z", marks)
+    # 700 and 1000 of 1500 ns in 720 pixels; pages 3 and 4, two pixels each, in steps of five.
+    assert places == [("407", "47"), ("552", "47")]
     assert len(re.findall("M", marks)) == 2
     assert 'class="asked"' not in pages.svg(replace(story(), messages=()))
 
@@ -140,12 +140,22 @@ def test_a_picture_without_the_beginning_says_from_when_on_it_is() -> None:
     assert sum(map(len, (cells_of(pages.svg(short), pages.STAGES[s][1]) for s in Stage))) == 2880
 
 
-@pytest.mark.parametrize(("stop", "place"), [(1300, ("221", "")), (2400, ("739", "end"))])
-def test_the_handover_is_named_within_the_drawing(stop: int, place: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("stop", "run", "place", "lines"),
+    [
+        (1300, 1500, ("317", ""), "M216 28v30m96 0v-30"),
+        (2400, 2450, ("739", "end"), "M744 28v30m24 0v-30"),
+        (1300, None, ("221", ""), "M216 28v30m0 0v-30"),
+    ],
+)
+def test_downtime_is_named_between_its_begin_and_its_end(
+    stop: int, run: int | None, place: tuple[str, str], lines: str
+) -> None:
     record = story()
-    svg = pages.svg(replace(record, phases={**record.phases, "stop": stop, "run": stop}))
-    (found,) = re.findall(r'<text( class="end")? x="(\d+)"[^>]*>the guest is handed over<', svg)
+    svg = pages.svg(replace(record, phases={**record.phases, "stop": stop, "run": run}))
+    (found,) = re.findall(r'<text( class="end")? x="(\d+)"[^>]*>downtime<', svg)
     assert (found[1], "end" if found[0] else "") == place
+    assert re.findall(r'class="switch" d="(.*?)"', svg) == [lines]
 
 
 # -- a moment, and the film
@@ -292,6 +302,21 @@ def test_vcpus_run_stand_and_are_blocked() -> None:
     assert marks == [(1600, "notified"), (1960, "ready"), (2000, "waited")]
 
 
+def test_vcpus_for_a_part_of_the_time() -> None:
+    history = vcpus.history(story(), (1400, 2100))
+    assert (history.start, history.end) == (1400, 2100)
+    assert history.rows[0].spans == (
+        (Doing.STOPPED, 1400, 1500),
+        (Doing.RUNNING, 1500, 2000),
+        (Doing.BLOCKED, 2000, 2100),
+    )
+    assert [mark.time for mark in vcpus.history(story(), (1700, 1960)).marks] == [1960]
+    assert "stopped 14.3 %" in vcpus.text(("", story()), span=(1400, 2100))
+    assert ">shown: 700 ns</text>" in vcpus.svg(("sync", story()), span=(1400, 2100))
+    with pytest.raises(Error, match="nothing lies between 5 ns and 5 ns"):
+        vcpus.svg(("", story()), span=(5, 5))
+
+
 def test_every_vcpu_adds_up_to_the_migration() -> None:
     history = vcpus.history(busy())
     assert [row.name for row in history.rows] == ["PE 0", "PE 1"]
@@ -335,23 +360,21 @@ def test_buckets_are_told_vcpus_and_workers_apart() -> None:
     ]
     svg = latency.svg(("", record))
     bars = re.findall(r'-(\w+)\)" x="(\d+)" y="([\d.]+)" width="32" height="(\d+)"', svg)
-    # The axis is of 16 buckets, with those used in its middle: it begins with that of 2 µs.
+    # The axis is of 8 buckets, with those used in its middle: it begins with that of 32 µs.
     assert [(kind, x, high) for kind, x, _, high in bars] == [
-        ("cross", "308", "64"),
-        ("cross", "348", "1"),
-        ("slant", "348", "8"),
-        ("cross", "428", "1"),
+        ("cross", "148", "64"),
+        ("cross", "188", "1"),
+        ("slant", "188", "8"),
+        ("cross", "268", "1"),
     ]
-    assert re.findall(r"<text [^>]*>(\d+ .?s)</text>", svg) == [
-        *("4 µs", "16 µs", "64 µs", "256 µs", "1 ms", "4 ms", "16 ms", "64 ms"),
-    ]
+    assert re.findall(r"<text [^>]*>(\d+ .?s)</text>", svg) == ["64 µs", "256 µs", "1 ms", "4 ms"]
     grounds = {float(y) + (int(high) if kind == "cross" else 0) for kind, _, y, high in bars}
     assert len(grounds) == 1
 
 
 @pytest.mark.parametrize(
     ("used", "first", "count"),
-    [((0, 3), "1 µs", 8), ((20, 23), "256 µs", 8), ((1, 22), "4 µs", 11), ((), "1 µs", 8)],
+    [((0, 3), "0", 4), ((20, 23), "64 ms", 4), ((1, 22), "4 µs", 11), ((), "0", 4)],
 )
 def test_the_axis_of_latencies_has_every_bucket_used(
     used: tuple[int, ...], first: str, count: int
@@ -361,13 +384,14 @@ def test_the_axis_of_latencies_has_every_bucket_used(
     faults = record.report["faults"]
     faults["vcpu_latency"], faults["worker_latency"] = [], {"histogram": histogram, "count": 1}
     svg = latency.svg(("", record))
-    labels = re.findall(r"<text [^>]*middle muted[^>]*>(\d+ .?s)</text>", svg)
+    labels = re.findall(r"<text [^>]*middle muted[^>]*>(0|\d+ .?s)</text>", svg)
     assert (labels[0], len(labels)) == (first, count)
     assert svg.count('fill="url(#sdeiviz-migration-latency') - 2 == len(used)
 
 
 @pytest.mark.parametrize(
-    ("number", "name"), [(0, "1 µs"), (9, "512 µs"), (10, "1 ms"), (19, "512 ms"), (20, "1 s")]
+    ("number", "name"),
+    [(0, "0"), (1, "2 µs"), (9, "512 µs"), (10, "1 ms"), (19, "512 ms"), (20, "1 s")],
 )
 def test_buckets_have_names(number: int, name: str) -> None:
     assert latency.bucket(number) == name
@@ -417,7 +441,7 @@ def test_the_life_of_a_page_that_a_vcpu_waits_for_counts_the_others() -> None:
 def test_a_span_tells_of_the_switch() -> None:
     text = wire.text(wire.span(story(), 1300, 1500))
     assert text.splitlines() == [
-        "       +0 ns  source                the guest stands",
+        "       +0 ns  source                the guest stops",
         "       +0 ns  source -> wire        Discard, 7 pages",
         "       +0 ns  source -> wire        Packaged",
         "     +100 ns  wire -> destination   Discard, 7 pages",
@@ -432,6 +456,30 @@ def test_what_never_arrives_says_so() -> None:
     lines = wire.life(recorder.record(3000, NONE, {}), 3)
     assert lines[-1].label == "Page 0x3, urgent: never came"
     assert 'class="stroke failed"' in wire.svg(lines)
+
+
+def test_a_page_says_how_many_are_before_it_in_its_channel_and_most_of_the_time_is_named() -> None:
+    recorder = Recorder(8, 1, 0)
+    for number, time in ((0, 100), (1, 110), (2, 120)):
+        recorder.sent(time, MAIN, page(number), 4121)
+    recorder.delivered(130, page(0))
+    way(recorder, RETURN, RequestPages(3, 1), 140, 145, 28)
+    recorder.sent(150, MAIN, page(3), 4121)
+    recorder.sent(150, URGENT, page(4), 4121)
+    for number, time in ((1, 4_000_000), (2, 5_000_000), (4, 5_000_100), (3, 5_000_150)):
+        recorder.delivered(time, page(number))
+    lines = wire.life(recorder.record(6_000_000, NONE, {}), 3)
+    assert wire.text(lines).splitlines() == [
+        "       +0 ns  destination -> wire   RequestPages 0x3",
+        "       +5 ns  wire -> source        RequestPages 0x3",
+        "      +10 ns  source -> wire        Page 0x3, 2 before it",
+        "              wire                  5 ms later",
+        "   +5.000 ms  wire                  others: 3 arrived, 1 more sent",
+        "   +5.000 ms  wire -> destination   Page 0x3",
+    ]
+    svg = wire.svg(lines)
+    assert svg.count('class="stroke later"') == 1
+    assert ">socket and wire</text>" in svg
 
 
 def test_a_bar_says_that_something_is_on_the_way() -> None:
@@ -484,7 +532,7 @@ def test_the_summary_has_a_column_for_each_run() -> None:
     rows = {row[0]: row[1:] for row in summary.rows([("sync", story()), ("async", story(limit=5))])}
     assert rows["downtime"] == ("200 ns", "200 ns")
     assert rows["total"][0] == "1.5 µs"
-    assert rows["all vCPUs blocked"][0] == "200 ns"
+    assert rows["blocktime"][0] == rows["blocktime of each vCPU"][0] == "200 ns"
     assert rows["pages asked for"][0] == "2"
     assert rows["pages sent with content"][0] == "4"
     assert rows["pages sent as zeros"][0] == "5"
@@ -499,7 +547,26 @@ def test_the_summary_has_a_column_for_each_run() -> None:
     ]
     assert rows["not recorded"][0] == "0 things"
     assert rows["not recorded"][1] != "0 things"
-    assert rows["clock"] == ("virtual", "virtual")
+    assert not {"clock", "seen from"} & rows.keys()
+
+
+def test_the_summary_says_whose_time_it_is_and_who_saw_it_where_that_differs() -> None:
+    seen = replace(story(), clock="wall", side="source")
+    rows = {row[0]: row[1:] for row in summary.rows([("", story()), ("", seen)])}
+    assert rows["clock"] == ("virtual", "wall")
+    assert rows["seen from"] == ("both sides", "source")
+
+
+def test_only_who_has_had_faults_is_named_beside_the_bars() -> None:
+    record = story()
+    for who, others in (("vCPUs", "workers"), ("workers", "vCPUs")):
+        ones, none = [0] * 7 + [1] + [0] * 16, [0] * 24
+        mine, theirs = (ones, none) if who == "vCPUs" else (none, ones)
+        record.report["faults"]["vcpu_latency"] = [{"histogram": mine}]
+        record.report["faults"]["worker_latency"] = {"histogram": theirs}
+        svg = latency.svg(("", record))
+        assert f">{who}</text>" in svg
+        assert f">{others}</text>" not in svg
 
 
 def test_names_of_runs_are_shown_as_they_are_but_not_at_any_length() -> None:
@@ -545,7 +612,7 @@ def test_drawings_are_small_documents_and_nothing_leaves_them(
         x = float(text.attrib["x"])
         look = text.attrib.get("class", "") + text.attrib.get("text-anchor", "")
         centred = "middle" in look or (
-            not look and name in ("life", "span") and x < 700 and (text.text in wire.LANES)
+            not look and name in ("life", "span") and x < 700 and (text.text in wire.HEADS)
         )
         end = "end" in look or look == "index"
         left = x - length if end else x - length / 2 if centred else x

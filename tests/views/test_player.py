@@ -1,6 +1,7 @@
 """The pictures of a player, from a record made by hand."""
 
 import re
+from dataclasses import replace
 from html import escape
 from xml.etree import ElementTree
 
@@ -38,7 +39,7 @@ def test_a_picture_shows_what_is_at_its_moment() -> None:
     ]
     assert [frame.said for frame in frames] == [
         "0 ns, pre-copy: 0 of 8 pages arrived",
-        "300 ns, the guest stands: 1 of 8 pages arrived",
+        "300 ns, downtime: 1 of 8 pages arrived",
         "500 ns, post-copy: 1 of 8 pages arrived",
         "1 µs, post-copy: 2 of 8 pages arrived",
         "1.5 µs, all is there: 8 of 8 pages arrived",
@@ -52,12 +53,34 @@ def test_a_picture_shows_what_is_at_its_moment() -> None:
     ]
 
 
-def test_a_page_asked_for_is_marked_in_the_next_picture_and_in_no_other() -> None:
-    # Asked for at 1700 and at 2000; a picture is at 2000.
+def test_a_page_asked_for_is_marked_from_the_next_picture_on_until_it_is_there() -> None:
+    # Asked for at 1700 and at 2000, there at 1950 and 2200; a picture is at 2000.
     assert [frame.asked for frame in player.frames(story(), 4)] == [(), (), (), (3, 4), ()]
     # The next ones after 1700 and from 2000 on are at 1750 and at 2000.
     asked = {f.time: f.asked for f in player.frames(story(), 7) if f.asked}
     assert asked == {1750: (3,), 2000: (4,)}
+    # A picture each 50 ns.
+    asked = {f.time: f.asked for f in player.frames(story(), 31) if f.asked}
+    assert asked == {
+        **dict.fromkeys(range(1700, 1950, 50), (3,)),
+        **dict.fromkeys(range(2000, 2200, 50), (4,)),
+    }
+
+
+def test_a_link_is_never_more_than_full() -> None:
+    recorder = Recorder(8, 1, 0, bandwidth=10**9)
+    recorder.passed(0, MAIN, page(0), 4121)
+    frames = player.frames(recorder.record(20_000, dict.fromkeys(PHASES), numbers()), 2)
+    assert (frames[0].link, frames[0].share) == ("2 Gbit/s", "100 %")
+
+
+def test_downtime_has_its_name_beside_it_where_it_is_short() -> None:
+    record = replace(story(), phases={**PHASES, "stop": 1300, "run": 1350})
+    svg = player.svg(record, player.frames(record, 2)[0])
+    # 350 of 1500 ns in 704 pixels from 92 on, and four more.
+    assert '<text x="260.3" y="' in svg
+    assert svg.count(">\N{LEFTWARDS ARROW} downtime</text>") == 1
+    assert ">post-copy</text>" in svg
 
 
 def test_the_links_use_is_counted_when_it_arrives() -> None:

@@ -50,11 +50,11 @@ def test_speeds_say_what_a_second_shows(wire: Wire) -> None:
     Player(story())
     (state, _), *_ = [m for m in wire.messages() if "film" in m[0].get("state", {})]
     assert [tuple(speed) for speed in state["state"]["film"]["speeds"]] == [
-        ("0.25 \N{MULTIPLICATION SIGN}: 1 s shows 37 ns", 40),
-        ("0.5 \N{MULTIPLICATION SIGN}: 1 s shows 75 ns", 20),
-        ("1 \N{MULTIPLICATION SIGN}: 1 s shows 150 ns", 10),
-        ("2 \N{MULTIPLICATION SIGN}: 1 s shows 300 ns", 5),
-        ("4 \N{MULTIPLICATION SIGN}: 1 s shows 600 ns", 2.5),
+        ("1 s shows 37 ns", 40),
+        ("1 s shows 75 ns", 20),
+        ("1 s shows 150 ns", 10),
+        ("1 s shows 300 ns", 5),
+        ("1 s shows 600 ns", 2.5),
     ]
 
 

@@ -16,7 +16,7 @@ _NAME = "sdeiviz-migration-latency"
 _LEFT, _WIDE, _HIGH, _RIGHT = 64, 40, 64, 16  # pixels
 _STRONG = 7.6
 """Width of a letter of the numbers above the bars."""
-_LEAST: Final = 16
+_LEAST: Final = 8
 """Buckets on the axis."""
 
 Histogram = list[int]
@@ -33,11 +33,13 @@ def histograms(record: MigrationRecord) -> tuple[Histogram, Histogram]:
 
 
 def bucket(number: int) -> str:
-    """Return where a bucket begins.
+    """Return where a bucket begins; the first has those below 1 µs too.
 
     >>> bucket(0), bucket(7), bucket(10), bucket(23)
-    ('1 µs', '128 µs', '1 ms', '8 s')
+    ('0', '128 µs', '1 ms', '8 s')
     """
+    if not number:
+        return "0"
     for unit, power in (("s", 20), ("ms", 10), ("µs", 0)):
         if number >= power:
             return f"{1 << number - power} {unit}"
@@ -104,8 +106,10 @@ def svg(*runs: Run) -> str:
             parts.append(_bar(place, vcpus[n], most, ground, up=True))
             parts.append(_bar(place, workers[n], most, ground, up=False))
         parts.append(f'<path class="rule" d="M{_LEFT} {ground:g}h{wide}"/>')
-        parts.append(drawing.text(_LEFT - 8, ground - 6, "vCPUs", "muted end"))
-        parts.append(drawing.text(_LEFT - 8, ground + 14, "workers", "muted end"))
+        if any(vcpus):
+            parts.append(drawing.text(_LEFT - 8, ground - 6, "vCPUs", "muted end"))
+        if any(workers):
+            parts.append(drawing.text(_LEFT - 8, ground + 14, "workers", "muted end"))
         y = ground + 24 + _high(max(workers), most)
         parts.append(f'<path class="rule" d="M{_LEFT} {y:g}h{wide}"/>')
         for place, n in enumerate(shown):

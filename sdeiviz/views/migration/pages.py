@@ -33,7 +33,7 @@ STRIP, BANDS = 64, 16
 """Columns and rows of text."""
 
 _LEFT, _PLOT, _RIGHT, _ROW = 72, 720, 120, 2  # pixels
-_MARK = 3
+_MARK = 5
 
 Amounts = list[int]
 """Of each `Stage`, pages times nanoseconds times columns: whole numbers."""
@@ -159,7 +159,7 @@ _SHEET: Final = drawing.look(
     "sdeiviz-migration-pages",
     """
 .sdeiviz-migration-pages path { shape-rendering: crispEdges; }
-.sdeiviz-migration-pages .asked { fill: var(--bad); stroke: var(--pane); stroke-width: 1; }
+.sdeiviz-migration-pages .asked { fill: var(--ink); stroke: var(--pane); stroke-width: 1; }
 .sdeiviz-migration-pages .switch { fill: none; stroke: var(--ink); stroke-dasharray: 5 4; }
 """,
 )
@@ -199,13 +199,17 @@ def svg(record: MigrationRecord) -> str:
         label = f"{row * each:#x}"
         parts.append(drawing.text(_LEFT - 8, top + row * _ROW + 10, label, "muted end"))
     parts.append(drawing.text(_LEFT - 8, top - 8, "page", "muted end"))
-    stop = record.phases["stop"]
+    stop, run = record.phases["stop"], record.phases["run"]
     if stop is not None and start <= stop <= end:
-        x = _LEFT + (stop - start) * _PLOT // length
-        parts.append(f'<path class="switch" d="M{x} {top - 14}v{high + 14}"/>')
+        x, wide = _LEFT + (stop - start) * _PLOT // length, 0
+        if run is not None and run <= end:
+            wide = (run - stop) * _PLOT // length
+        parts.append(
+            f'<path class="switch" d="M{x} {top - 14}v{high + 14}m{wide} 0v-{high + 14}"/>'
+        )
         late = x > _LEFT + _PLOT / 2
-        place, look = (x - 5, "end") if late else (x + 5, "")
-        parts.append(drawing.text(place, top - 5, "the guest is handed over", look))
+        place, look = (x - 5, "end") if late else (x + wide + 5, "")
+        parts.append(drawing.text(place, top - 5, "downtime", look))
     y = top + high + 6.0
     parts.append(drawing.axis(length, _LEFT, _PLOT, y))
     amounts = counts(record.stages(end))

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from sdeiviz.migration.link import MAIN, RETURN, URGENT
 from sdeiviz.migration.metrics import PHASES
-from sdeiviz.migration.record import MigrationRecord
+from sdeiviz.migration.record import MigrationRecord, Stage
 from sdeiviz.views import drawing, markup, pagemap, timeline, words
 from sdeiviz.views.migration import moments, named, over, traffic, vcpus
 from sdeiviz.views.migration.pages import STAGES, counts, here, requests, stage_names, told
@@ -23,7 +23,7 @@ LINES: Final = 24
 """Moments of the text."""
 PHASE_NAMES: Final = {
     "start": "pre-copy",
-    "stop": "the guest stands",
+    "stop": "downtime",
     "run": "post-copy",
     "end": "all is there",
 }
@@ -31,7 +31,7 @@ PHASE_NAMES: Final = {
 TOP: Final = 28
 """Where the map begins, in pixels as all lengths here."""
 UNSEEN: Final = "not seen"
-ASKED: Final = "asked for since the picture before"
+ASKED: Final = "asked for, and not here yet"
 
 _NAME = "sdeiviz-player-picture"
 _RIGHT = 112
@@ -51,7 +51,7 @@ class Frame(NamedTuple):
     amounts: tuple[int, ...]
     """How many pages are at each `Stage`, in the order of the legend."""
     asked: tuple[int, ...]
-    """Cells that were asked for since the frame before."""
+    """Cells with a page that was asked for since the frame before, or before and is not here."""
     doing: tuple[str, ...]
     """What each vCPU does, a `Doing`, or that it was not seen."""
     link: str
@@ -99,21 +99,24 @@ def frames(record: MigrationRecord, count: int = FRAMES) -> list[Frame]:
     for time, page in requests(record):
         # The first frame that is not before it; what came before all frames is in the first.
         if time <= at[-1]:
-            asked[bisect_right(at, time - 1)].add(page // each)
+            asked[bisect_right(at, time - 1)].add(page)
+    waited = set[int]()
     made = []
     for n, (time, stages) in enumerate(zip(at, record.frames(at), strict=True)):
         amount = moved[min((time - record.start) // step, len(moved) - 1)]
         rate = traffic.rate(amount, step)
+        waited = {page for page in waited if stages[page] not in (Stage.ARRIVED, Stage.ZERO)}
+        waited |= asked[n]
         made.append(
             Frame(
                 time,
                 _said(record, time, stages),
                 bytes(moments.cells(stages)[1]),
                 tuple(counts(stages).values()),
-                tuple(sorted(asked[n])),
+                tuple(sorted({page // each for page in waited})),
                 tuple(_doing(row, time, at[-1]) for row in rows),
                 traffic.said(rate),
-                f"{100 * rate / record.bandwidth:.0f} %" if record.bandwidth else "",
+                _share(rate, record.bandwidth),
             )
         )
     return made
@@ -143,6 +146,11 @@ def _doing(row: Row, time: int, end: int) -> str:
         if begin <= time < until or time == until == end:
             return doing
     return UNSEEN
+
+
+def _share(rate: int, bandwidth: int | None) -> str:
+    # A frame that began in the step before counts as a whole: a step can have more than fits.
+    return f"{min(100, 100 * rate / bandwidth):.0f} %" if bandwidth else ""
 
 
 def _moved(record: MigrationRecord) -> tuple[int, list[int]]:
@@ -196,12 +204,13 @@ def svg(record: MigrationRecord, frame: Frame) -> str:
         path = pagemap.outline(frame.cells, columns, stage, TOP)
         parts.append(f'<path class="stage" fill="url(#{filling})" d="{path}"/>')
     parts.append(pagemap.grid(len(frame.cells), columns, side, TOP))
+    parts.append(drawing.text(left - 8, 16, "page", "muted end"))
     parts.append(_ringed(frame, columns, side))
     each = pagemap.each_of(record.pages)
     parts.append(pagemap.addresses(rows, columns * each, side, TOP))
     y = TOP + rows * side + 22.0
     items = [
-        (STAGES[stage][1], f"{amount(n, record.pages)} {name}")
+        (STAGES[stage][1], f"{name} {amount(n, record.pages)}")
         for (stage, name), n in zip(stage_names(record).items(), frame.amounts, strict=True)
     ]
     legend, y = drawing.legend(items, left, y, wide + _RIGHT)
@@ -219,9 +228,9 @@ def amount(number: int, most: int) -> str:
     """Return a number that takes as much room as the greatest.
 
     >>> amount(7, 1024)
-    '\u2007\u2007\u2007\u20077'
+    '7\u2007\u2007\u2007\u2007'
     """
-    return f"{number:,}".rjust(len(f"{most:,}"), "\N{FIGURE SPACE}")
+    return f"{number:,}".ljust(len(f"{most:,}"), "\N{FIGURE SPACE}")
 
 
 def place(record: MigrationRecord, time: int) -> float:
@@ -282,17 +291,23 @@ def _strips(parts: list[str], record: MigrationRecord, frame: Frame, y: float) -
 
 
 def _phases(record: MigrationRecord, y: float) -> str:
-    """Return a box for each phase that takes time, with its name where there is room."""
+    """Return a box for each phase that takes time, with its name in it, or else in the next."""
     end = over(record)
     begun = [(name, t) for name in PHASES if (t := record.phases[name]) is not None and t < end]
-    parts = []
+    parts, taken = [], 0.0
     for (name, begin), (_, until) in pairwise([*begun, ("end", end)]):
         x, other = pagemap.LEFT + place(record, begin), pagemap.LEFT + place(record, until)
         if x < other:
             parts.append(f'<path class="rule" d="M{x:.1f} {y:g}H{other:.1f}v{_ROW}H{x:.1f}z"/>')
         said = PHASE_NAMES[name]
-        if drawing.LETTER * len(said) + 8 < other - x:
+        if drawing.LETTER * len(said) + 8 + 2 * taken < other - x:
             parts.append(drawing.text(round((x + other) / 2, 1), y + 12, said, "middle"))
+            taken = 0
+        elif name == "stop" and x < other:
+            said = f"\N{LEFTWARDS ARROW} {said}"
+            taken = drawing.LETTER * len(said) + 8
+            if taken < place(record, end) - place(record, until):
+                parts.append(drawing.text(round(other + 4, 1), y + 12, said))
     return "".join(parts)
 
 

@@ -41,8 +41,8 @@ _ROWS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "downtime": lambda r: _time(r["times"]["downtime"]),
     "post-copy": lambda r: _time(r["times"]["postcopy"]),
     "total": lambda r: _time(r["times"]["total"]),
-    "all vCPUs blocked": _fault(lambda f: _time(f["blocktime"])),
-    "each vCPU blocked": _fault(lambda f: ", ".join(map(_time, f["vcpu_blocktime"]))),
+    "blocktime": _fault(lambda f: _time(f["blocktime"])),
+    "blocktime of each vCPU": _fault(lambda f: ", ".join(map(_time, f["vcpu_blocktime"]))),
     "pages asked for": _counted("destination", "requests"),
     "of them sent already": _counted("source", "skipped"),
     "pages sent with content": _counted("source", "normal"),
@@ -61,11 +61,11 @@ _ROWS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
 
 def rows(runs: Runs) -> list[tuple[str, ...]]:
     """Return a row for each number, with a cell for each run."""
-    told = [
-        ("clock", *(record.clock for _, record in runs)),
-        ("seen from", *(record.side or "both sides" for _, record in runs)),
-        *((name, *(say(dict(r.report)) for _, r in runs)) for name, say in _ROWS.items()),
-    ]
+    told = [(name, *(say(dict(r.report)) for _, r in runs)) for name, say in _ROWS.items()]
+    if any(record.clock != "virtual" for _, record in runs):
+        told.append(("clock", *(record.clock for _, record in runs)))
+    if any(record.side for _, record in runs):
+        told.append(("seen from", *(record.side or "both sides" for _, record in runs)))
     forgotten = [sum(record.left_out.values()) for _, record in runs]
     if any(forgotten):
         told.append(("not recorded", *(words.count(n, "thing") for n in forgotten)))

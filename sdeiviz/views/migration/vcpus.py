@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sdeiviz.errors import Error
 from sdeiviz.migration.record import MigrationRecord, Moment
 from sdeiviz.views import markup, timeline
 from sdeiviz.views.migration import Run, named, over
@@ -12,18 +13,40 @@ _FAULTS: Final = {"notified": "notified", "wait": "waited", "halt": "waited"}
 """What is marked, by what became of a fault."""
 
 
-def history(record: MigrationRecord) -> History:
-    """Return what each vCPU did from the start of the migration to its end, as far as was seen."""
-    end = max(record.start, over(record))
-    rows = tuple(
-        Row(vcpu, None, f"PE {vcpu}", _spans(record, vcpu, end)) for vcpu in range(record.vcpus)
-    )
+Span = tuple[int, int]
+"""Begin and end, in nanoseconds."""
+
+
+def history(record: MigrationRecord, span: Span | None = None) -> History:
+    """Return what each vCPU did, as far as was seen.
+
+    Parameters
+    ----------
+    span
+        From when to when; None: from the start of the migration to its end.
+
+    Raises
+    ------
+    Error
+        The span is empty.
+    """
+    start, end = span or (record.start, max(record.start, over(record)))
+    if span and start >= end:
+        raise Error(f"nothing lies between {start} ns and {end} ns")
+    rows = []
+    for vcpu in range(record.vcpus):
+        spans = (
+            (doing, max(begin, start), min(until, end))
+            for doing, begin, until in _spans(record, vcpu, max(record.start, over(record)))
+            if begin < end and start < until
+        )
+        rows.append(Row(vcpu, None, f"PE {vcpu}", tuple(spans)))
     marks = tuple(
         Mark(moment.time, moment.vcpu, kind)
         for moment in record.moments
-        if (kind := _kind(moment)) and record.start <= moment.time <= end
+        if (kind := _kind(moment)) and start <= moment.time <= end
     )
-    return History(record.start, end, rows, marks)
+    return History(start, end, tuple(rows), marks)
 
 
 def _kind(moment: Moment) -> str:
@@ -57,9 +80,9 @@ def _spans(record: MigrationRecord, vcpu: int, end: int) -> tuple[tuple[Doing, i
     return tuple(spans)
 
 
-def text(*runs: Run) -> str:
+def text(*runs: Run, span: Span | None = None) -> str:
     """Return percentages of every vCPU, and a strip of letters; a letter is as long in all runs."""
-    found = [(named(name, record), history(record)) for name, record in runs]
+    found = [(named(name, record), history(record, span)) for name, record in runs]
     longest = max(1, *(run.end - run.start for _, run in found))
     return "\n\n".join(
         (f"{name}\n" if name else "") + timeline.text_of(run, longest) for name, run in found
@@ -71,7 +94,7 @@ def html(*runs: Run) -> str:
     return markup.preformatted(TITLE, text(*runs))
 
 
-def svg(*runs: Run) -> str:
+def svg(*runs: Run, span: Span | None = None) -> str:
     """Return the drawing, with marks for faults and for what the guest was told."""
-    found = [(named(name, record), history(record)) for name, record in runs]
-    return timeline.drawn(found, title=TITLE, whole="migrated in")
+    found = [(named(name, record), history(record, span)) for name, record in runs]
+    return timeline.drawn(found, title=TITLE, whole="shown" if span else "migrated in")

@@ -1,13 +1,16 @@
 """Both sides and what goes between them: a sequence diagram of source, wire and destination.
 
 Time runs downwards, a line for everything that happens, so that lines are not to scale: the time is
-beside each. A message leaves its sender in one line and arrives in a later one, and a bar on the
-wire says that something shown is on the way. Where only one side was watched, only its half of each
-message's way is drawn.
+beside each, and where most of it passes between two lines, that is said. A message is put into its
+sender's socket in one line and arrives in a later one, and a bar says that something shown is in
+the socket or on the wire. What is before it there, of its channel, is counted. Where only one side
+was watched, only its half of each message's way is drawn.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from sdeiviz.errors import Error
@@ -23,6 +26,8 @@ NONE: Final = "Nothing happened then."
 MOST: Final = 60
 """Lines of a diagram."""
 LANES: Final = ("source", "wire", "destination")
+HEADS: Final = ("source", "socket and wire", "destination")
+"""What the lanes are called, as text and in the drawing."""
 SOURCE, WIRE, DESTINATION = range(3)
 
 _GUTTER, _PITCH, _HEAD, _MARGIN = 96, 220, 34, 330  # pixels
@@ -33,7 +38,7 @@ _FAULTS: Final = {
     "retry": "tried again",
 }
 _PHASES: Final = {
-    "stop": (SOURCE, "the guest stands"),
+    "stop": (SOURCE, "the guest stops"),
     "run": (DESTINATION, "the guest runs here"),
     "end": (DESTINATION, "every page is here"),
 }
@@ -77,23 +82,44 @@ def life(record: MigrationRecord, page: int | None = None) -> list[Line]:
     if page not in range(record.pages):
         raise Error(f"no page {page:#x}: there are {record.pages:#x}")
 
+    return _story(record, page)
+
+
+def recovery(record: MigrationRecord) -> list[Line]:
+    """Return the life of the first page that was asked for, sent and lost, and what is of no page.
+
+    Raises
+    ------
+    Error
+        There is none.
+    """
+    return _story(record, _answered(record, lost=True), others=True)
+
+
+def _story(record: MigrationRecord, page: int, *, others: bool = False) -> list[Line]:
+    """Return what happened to a page from its first fault on, if that was seen."""
+
     def ours(passage: Passage) -> bool:
         first = passage.first
-        return first is not None and first <= page < first + passage.count
+        return others if first is None else first <= page < first + passage.count
 
-    return _lines(record, ours, lambda moment: moment.page == page, record.start, record.end)
+    moments = [moment for moment in record.moments if moment.page == page]
+    start = next((moment.time for moment in moments if moment.kind == "fault"), record.start)
+    times = [moment.time for moment in moments if moment.kind in ("told", "resumed")]
+    end = times[-1] if others and times else record.end
+    return _lines(record, ours, lambda moment: moment.page == page, start, end)
 
 
-def _answered(record: MigrationRecord) -> int:
+def _answered(record: MigrationRecord, *, lost: bool = False) -> int:
     asked: set[int] = set()
     for passage in record.messages:
         if passage.first is None:
             continue
         if passage.kind == "RequestPages":
             asked.update(range(passage.first, passage.first + passage.count))
-        elif passage.first in asked:
+        elif passage.first in asked and not (lost and passage.delivered is not None):
             return passage.first
-    raise Error("no page was sent because it was asked for")
+    raise Error("no page was sent because it was asked for" + ", and lost" * lost)
 
 
 def span(record: MigrationRecord, start: int, end: int) -> list[Line]:
@@ -128,11 +154,22 @@ def _lines(
 ) -> list[Line]:
     """Return the lines in order; what is not ours is counted between them."""
     found: list[tuple[int, int, Line | _Other]] = [(line.time, 1, line) for line in phases]
+    before: dict[int, deque[int]] = defaultdict(deque)
     for passage in record.messages:
         taken = is_ours(passage)
+        queue = before[passage.channel]
+        while queue and passage.sent is not None and queue[0] <= passage.sent:
+            queue.popleft()
+        ahead = len(queue)
+        if passage.sent is not None and passage.delivered is not None:
+            queue.append(passage.delivered)
         for time, arrives in ((passage.sent, False), (passage.delivered, True)):
             if time is not None and start <= time <= end:
-                line = _message(record, passage, time, arrives) if taken else _Other(time, arrives)
+                line = (
+                    _message(record, passage, time, arrives, ahead)
+                    if taken
+                    else _Other(time, arrives)
+                )
                 # At one moment: first what arrives, then what the guest makes of it.
                 found.append((time, 0 if arrives else 2, line))
     for moment in record.moments:
@@ -153,13 +190,16 @@ def _joined(lines: Iterable[Line | _Other]) -> Iterator[Line]:
             sent, arrived, time = sent + (not line.arrives), arrived + line.arrives, line.time
             continue
         if sent or arrived:
-            said = [f"{n:,} {done}" for n, done in ((sent, "sent"), (arrived, "arrived")) if n]
+            more = "more sent" if arrived else "sent"
+            said = [f"{n:,} {done}" for n, done in ((arrived, "arrived"), (sent, more)) if n]
             yield Line(time, WIRE, WIRE, "note", "others: " + ", ".join(said))
             sent = arrived = 0
         yield line
 
 
-def _message(record: MigrationRecord, passage: Passage, time: int, arrives: bool) -> Line:
+def _message(
+    record: MigrationRecord, passage: Passage, time: int, arrives: bool, ahead: int
+) -> Line:
     start, end = (WIRE, DESTINATION) if arrives else (SOURCE, WIRE)
     if passage.channel == RETURN:
         start, end = (WIRE, SOURCE) if arrives else (DESTINATION, WIRE)
@@ -171,6 +211,8 @@ def _message(record: MigrationRecord, passage: Passage, time: int, arrives: bool
     label += ", zeros" * passage.zero
     if passage.channel not in (MAIN, RETURN):
         label += f", {CHANNELS[passage.channel]}"
+    if ahead and not arrives and passage.kind in ("Page", "Pages"):
+        label += f", {ahead:,} before it"
     lost = passage.delivered is None and not record.side
     label += ": never came" * lost
     kind = "failed" if lost else "call" if passage.channel == RETURN else "deliver"
@@ -191,11 +233,26 @@ def _moment(moment: Moment) -> Line:
 
 
 def _cut(lines: list[Line]) -> tuple[list[Line], int]:
+    lines = [*_spaced(lines)]
     return lines[:MOST], max(0, len(lines) - MOST)
 
 
+def _spaced(lines: list[Line]) -> Iterator[Line]:
+    """Yield the lines; where more than half of their time passes between two, a note says so."""
+    if lines:
+        yield lines[0]
+    for one, two in pairwise(lines):
+        if two.time - one.time > (lines[-1].time - lines[0].time) / 2 and len(lines) > 2:
+            said = f"{words.duration(two.time - one.time)} later"
+            yield Line(two.time, WIRE, WIRE, "later", said)
+        yield two
+
+
 def _after(line: Line, lines: list[Line]) -> str:
-    return f"+{words.duration(line.time - lines[0].time)}"
+    after = line.time - lines[0].time
+    if line.kind == "later":
+        return ""
+    return f"+{after / 10**6:.3f} ms" if 10**6 <= after < 10**9 else f"+{words.duration(after)}"
 
 
 def text(lines: list[Line]) -> str:
@@ -223,7 +280,7 @@ def svg(lines: list[Line]) -> str:
     bottom = _HEAD + LINE * max(1, len(shown) + bool(more))
     parts = [
         '<g class="heads">'
-        + "".join(f'<text x="{_x(n):g}" y="18">{name}</text>' for n, name in enumerate(LANES))
+        + "".join(f'<text x="{_x(n):g}" y="18">{name}</text>' for n, name in enumerate(HEADS))
         + "</g>"
     ]
     parts += [art.life(_x(lane), _HEAD - 6, bottom) for lane in range(len(LANES))]

@@ -102,7 +102,7 @@ class View {
       link: this.find(".link, .share"),
     };
     /** @type {string[]} */
-    this.names = this.parts.amounts.map((e) => e.textContent.slice(film.amounts[0][0].length));
+    this.names = this.parts.amounts.map((e) => e.textContent.slice(0, -film.amounts[0][0].length));
     el.append(h("div", {
       class: "sdeiviz-player", role: "group", "aria-label": film.title,
       "data-lm-suppress-shortcuts": "true",
@@ -141,7 +141,7 @@ class View {
     const rings = this.rings(film.asked[frame]);
     for (const path of parts.asked) put(path, "d", rings);
     say(parts.said[0], film.said[frame]);
-    parts.amounts.forEach((e, n) => say(e, film.amounts[frame][n] + this.names[n]));
+    parts.amounts.forEach((e, n) => say(e, this.names[n] + film.amounts[frame][n]));
     parts.doing.forEach((e, n) => say(e, film.doing[frame][n]));
     parts.link.forEach((e, n) => say(e, film.link[frame][n]));
     put(parts.now[0], "transform", `translate(${film.places[frame]})`);
