@@ -3,6 +3,7 @@
 from sdeiviz.classroom.figure import Figure, drawing, table
 from sdeiviz.classroom.moving import Moving, moving
 from sdeiviz.classroom.prediction import Choice, Clue, Prediction, Question
+from sdeiviz.classroom.processes import two_processes
 from sdeiviz.classroom.progress import progress
 from sdeiviz.classroom.swapping import swapping
 
@@ -18,4 +19,5 @@ __all__ = [
     "progress",
     "swapping",
     "table",
+    "two_processes",
 ]

@@ -433,8 +433,9 @@ def _moved(mode: str, *, vcpus: int = 1, urgent: bool = False, cut: bool = False
 
 
 FETCHED: Final = Question(
-    "M is about to touch a page that is still on the source. The source sends all that are missing "
-    "in the order of their numbers, and 305 are before this one: 10 ms. When does M go on?",
+    "0.6 ms after the arrival M touches a page that is still on the source. The source sends all "
+    "that are missing in the order of their numbers, and 305 are before this one: 10 ms. When does "
+    "M go on?",
     "kernel",
     to_the_end,
     (
@@ -479,26 +480,24 @@ BLOCKTIME: Final = Question(
     (
         Choice(
             "324 µs: 173 of PE 0 and 151 of PE 1.",
-            "So long both vCPUs have waited, each by itself. But it is more than the time that has "
-            "passed since the first of them began: compare it here and there.",
+            "So long both vCPUs have waited, each by itself. But only 173 µs have passed.",
             Clue(VcpuUnblocked),
             "blocktime is the sum over the vCPUs",
         ),
         Choice(
             "173 µs: so long a vCPU waited.",
-            "Here PE 1 begins to wait. How many instructions have been executed since PE 0 began?",
+            "In the first 22 of them PE 1 executed instructions.",
             Clue(VcpuBlocked, nth=1),
             "blocktime counts while any vCPU waits",
         ),
         Choice(
             "151 µs: so long both waited.",
-            "In the first 22 µs PE 1 executed instructions. From then on none were executed, by "
-            "anybody.",
+            "In the first 22 µs PE 1 ran. From then on nobody did, until the page of PE 0 came.",
             Clue(VcpuUnblocked),
         ),
         Choice(
             "None: while one vCPU waits, the other computes.",
-            "Compare the index here with the one at which PE 1 began to wait.",
+            "PE 1 computed for 22 µs, up to a missing page of its own. Then there was no other.",
             Clue(VcpuUnblocked),
             "with two vCPUs one of them always runs",
         ),
@@ -516,15 +515,13 @@ CUT_OFF: Final = Question(
     (
         Choice(
             "It stands still until the connection is back.",
-            "M has slept for 5.4 ms here. Compare the index with that of its fault: somebody has "
-            "computed all the time.",
+            "M slept for 5.4 ms. In that time C executed more than 5 million instructions.",
             Clue(PageReady, {"token": 0x8000}),
             "without its source a guest cannot run",
         ),
         Choice(
             "It goes on at the source, which has every page.",
-            "The connection is back, and the guest is still here. What it has written since it "
-            "came is nowhere else: the source's memory is out of date.",
+            "What the guest has written since it came is nowhere else: the source's memory is old.",
             Clue(PageFault, {"token": 0x9000}),
             "the source can take the guest back",
         ),
@@ -536,8 +533,7 @@ CUT_OFF: Final = Question(
         ),
         Choice(
             "C runs. M sleeps for ever: its page was sent, and no page is sent twice.",
-            "M is woken here, and its page is there. What was sent did not count: what was "
-            "received did.",
+            "M is woken, its page is there. What was sent did not count: what was received did.",
             Clue(ProbeHit, {"name": "wake"}, nth=7),
             "what is lost on the wire is lost",
         ),

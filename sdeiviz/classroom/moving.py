@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, Final
 
 from sdeiviz.debugger import Recording, Session
+from sdeiviz.errors import Error
 from sdeiviz.experiment import Work, load_postcopy
 from sdeiviz.experiment.runs import work_of
 from sdeiviz.machine import Paging, VirtualMachine
@@ -50,6 +51,7 @@ class Moving(Simulation):
         source.run_until(START)
         super().__init__(source, VirtualMachine("kernel", **machine), setup)
         self._watched = Watched(self)
+        self._before: Work | None = None
 
     def record(self) -> MigrationRecord:
         """Return what has happened until now, for the views of `sdeiviz.views.migration`."""
@@ -58,6 +60,23 @@ class Moving(Simulation):
     def work(self) -> Work:
         """Return what the guest's threads have done, wherever it is now."""
         return work_of(self.vm, self.content)
+
+    def switch(self) -> None:
+        """Make the passes of pre-copy, and move the guest."""
+        super().switch()
+        self._before = self.work()
+
+    def work_since_switch(self) -> Work:
+        """Return what the guest's threads have done on the destination.
+
+        Raises
+        ------
+        Error
+            The guest has not arrived.
+        """
+        if self._before is None:
+            raise Error("there is no work on the destination: the guest has not arrived")
+        return self.work() - self._before
 
     def left(self) -> list[int]:
         """Return how many pages had been written since they were sent, after each pass."""

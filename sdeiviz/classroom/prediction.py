@@ -166,10 +166,11 @@ class Prediction:
     question
         What to ask.
     debugger
-        The debugger that `go` moves, of the guest that the question is about.
+        The debugger that `go` moves, of the guest that the question is about; None where a figure
+        shows the answer.
     """
 
-    def __init__(self, question: Question, debugger: Debugger) -> None:
+    def __init__(self, question: Question, debugger: Debugger | None = None) -> None:
         self.question = question
         self.debugger = debugger
         self._recorded: Session | None = None
@@ -188,10 +189,12 @@ class Prediction:
         if chosen is None:
             raise Error(f"no choice {letter!r}: choose from {', '.join(choices)}")
         self._chosen = chosen
-        shown = f"See for yourself at instruction {self._moment(chosen).index:,}."
+        said = chosen.reply
+        if self.debugger:
+            said += f" See for yourself at instruction {self._moment(chosen).index:,}."
         if not chosen.misconception:
-            return f"Yes. {chosen.reply} {shown}"
-        return f"No. The idea behind it: {chosen.misconception}. {chosen.reply} {shown}"
+            return f"Yes. {said}"
+        return f"No. The idea behind it: {chosen.misconception}. {said}"
 
     def go(self) -> str:
         """Take the debugger to the moment that the last answer named; return what it is.
@@ -201,14 +204,17 @@ class Prediction:
         Raises
         ------
         Error
-            Nothing is answered yet, or changes made by hand keep the debugger from getting there.
+            Nothing is answered yet, there is no debugger, or changes made by hand keep it from
+            getting there.
         """
+        if self.debugger is None:
+            raise Error("this prediction has no debugger: the figure after it shows the answer")
         if self._chosen is None:
             raise Error("answer first: the moment depends on what you expect")
         moment = self._moment(self._chosen)
-        if not self._lived(moment):
+        if not self._lived(moment, self.debugger):
             self.question.experiment(self.debugger)
-        if not self._lived(moment):
+        if not self._lived(moment, self.debugger):
             raise Error(
                 f"changes made by hand keep this debugger from instruction {moment.index:,}: run "
                 "the cell that makes it again, then this one"
@@ -216,17 +222,18 @@ class Prediction:
         self.debugger.goto(moment.index)
         return summary.text(self.debugger.snapshot())
 
-    def _lived(self, moment: TraceEvent) -> bool:
+    def _lived(self, moment: TraceEvent, debugger: Debugger) -> bool:
         """Tell whether all that the experiment shows up to a moment is in the debugger too."""
         recorded = self._recording().trace
         history = recorded[: recorded.index(moment) + 1]
-        return list(self.debugger.snapshot().trace[: len(history)]) == history
+        return list(debugger.snapshot().trace[: len(history)]) == history
 
     def text(self) -> str:
         """Return the question and its choices."""
         lines = [self.question.text]
         lines += [f"  {letter}. {choice.text}" for letter, choice in self.question.lettered()]
-        return "\n".join([*lines, 'Answer with .answer("A"), then see the moment with .go().'])
+        look = ", then see the moment with .go()" if self.debugger else ""
+        return "\n".join([*lines, f'Answer with .answer("A"){look}.'])
 
     def _moment(self, choice: Choice) -> TraceEvent:
         return choice.clue.find(self._recording().trace)
@@ -284,7 +291,8 @@ class Prediction:
         choose.observe(chosen, names="value")
         check.on_click(_on_main_thread(checked))
         go.on_click(_on_main_thread(gone))
-        row = ipywidgets.HBox([choose, check, go], layout={"flex_flow": "row wrap"})
+        buttons = [check, go] if self.debugger else [check]
+        row = ipywidgets.HBox([choose, *buttons], layout={"flex_flow": "row wrap"})
         return ipywidgets.VBox([question, row, reply])
 
 

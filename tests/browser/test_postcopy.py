@@ -6,7 +6,7 @@ import pytest
 from tests.browser.conftest import SURFACE, Lab
 from tests.browser.test_figures import problems, show
 
-FIGURES = 11
+FIGURES = 12
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def course(lab: Lab) -> Lab:
 
 def test_it_runs_without_a_complaint(course: Lab) -> None:
     assert course.page.locator(".jp-OutputArea-output[data-mime-type*=stderr]").count() == 0
-    assert course.page.locator(SURFACE).count() == 4
+    assert course.page.locator(SURFACE).count() == 2
     assert course.page.locator(".sdeiviz-player").count() >= 1
     assert course.errors == []
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 import sdeiviz
-from sdeiviz.classroom import moving
+from sdeiviz.classroom import moving, two_processes
 from sdeiviz.migration.link import LinkSpeed
 from sdeiviz.views import fault
 
@@ -34,6 +34,8 @@ def test_the_threads_of_a_guest_that_has_moved_have_names() -> None:
     guest = moving("arm64-v4")
     with pytest.raises(sdeiviz.Error, match="only a guest that has arrived"):
         guest.session()
+    with pytest.raises(sdeiviz.Error, match="no work on the destination"):
+        guest.work_since_switch()
     guest.migrate()
     session = guest.session()
     session.run()
@@ -55,6 +57,26 @@ def test_its_work_is_counted_wherever_it_is() -> None:
     assert before.computed <= here.computed < there.computed
     assert before.touched < here.touched < there.touched
     assert there.errors == 0
+    since = guest.work_since_switch()
+    assert 0 < since.computed < there.computed - here.computed
+    assert since.touched <= there.touched - here.touched
+
+
+def test_what_has_been_done_since_the_switch() -> None:
+    guest = moving("sync")
+    guest.migrate()
+    # As the table of the fourth notebook has it.
+    assert guest.work_since_switch()[:2] == (102_660, 304)
+
+
+def test_two_processes_move_a_guest_or_say_why_not() -> None:
+    options = "--memory", "4M", "--append", "pages=64 time=40"
+    console, report = two_processes("kernel", *options)
+    assert console.startswith("kernel: 1 CPUs, GICv2, 64 pages of heap\n")
+    assert console.endswith(", errors 0\n")
+    assert report.startswith("sdeiviz: migrated, as seen from the destination (wall time)\n  total")
+    with pytest.raises(sdeiviz.Error, match=r"has not moved: .*1 to 8 vCPUs, not 99$"):
+        two_processes("kernel", "--vcpus", "99")
 
 
 def test_its_connection_is_lost_for_five_milliseconds() -> None:

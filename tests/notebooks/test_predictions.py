@@ -504,3 +504,18 @@ def test_as_a_widget_it_tells_why_it_cannot_go_there() -> None:
     check.click()
     go.click()
     assert "run the cell that makes it again" in reply.value
+
+
+def test_without_a_debugger_a_figure_shows_the_answer() -> None:
+    prediction = Prediction(QUESTIONS["blocktime"])
+    assert prediction.text().endswith('Answer with .answer("A").')
+    said = prediction.answer("C")
+    assert said.startswith("Yes. ")
+    assert "instruction" not in said
+    with pytest.raises(sdeiviz.Error, match="has no debugger: the figure after it shows"):
+        prediction.go()
+    _, row, reply = prediction.widget().children
+    choose, check = row.children
+    choose.value = "C"
+    check.click()
+    assert said in reply.value

@@ -6,7 +6,6 @@ where it would not come there by itself; three in the dispatcher.
 
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ import pytest
 from sdeiviz.abi import pstate
 from sdeiviz.classroom import moving, swapping
 from sdeiviz.debugger import Session
+from sdeiviz.errors import Error
 from sdeiviz.experiment import bound, load_postcopy, migrate
 from sdeiviz.machine import StopReason
-from sdeiviz.migration.record import Stage
+from sdeiviz.migration.metrics import Faults
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import (
     EventDelivered,
@@ -184,59 +184,41 @@ def three_to_one() -> dict[str, Any]:
     return {"percent": 5 * round(share * 20), "bound": round(100 * bound(3, 1))}
 
 
-def far_away() -> dict[str, Any]:
-    near, far = (moving("sync", passes=4, time=200, delay=d) for d in (50_000, 500_000))
-    for guest in (near, far):
-        guest.switch()
-    more = sum(far.left()) > sum(near.left()) + 4
-    guest = moving("sync", urgent=True, delay=500_000)
-    guest.migrate()
-    usual = guest.report()["faults"]["latency"]["p50"]
-    return {"dirty": "more" if more else "same", "latency": 50 * round(usual / 50_000)}
-
-
-def system_calls() -> dict[str, Any]:
-    waiting, told = (moving(mode, kernel=100) for mode in ("sync", "arm64-v4"))
-    for guest in (waiting, told):
+def deeper_socket() -> dict[str, Any]:
+    was, now = moving("sync"), moving("sync", buffer=1 << 17)
+    for guest in (was, now):
         guest.migrate()
-    was, faults = (guest.report()["faults"] for guest in (waiting, told))
-    share = faults["blocktime"] / was["blocktime"]
-    waits = {
-        "workers": faults["worker_latency"]["count"],
-        "vCPU": faults["vcpu_latency"][0]["count"],
-    }
-    assert sum(waits.values()) > 10
-    who = [name for name, count in waits.items() if count]
-    shares = {"none": 0, "half": 0.5, "same": 1}
+    before, after = was.report()["times"]["downtime"], now.report()["times"]["downtime"]
+    usual = now.report()["faults"]["latency"]["p50"]
     return {
-        "blocktime": next((name for name, s in shares.items() if abs(share - s) < 0.2), "other"),
-        "waits": who[0] if len(who) == 1 else "both",
+        "latency": 50 * round(usual / 50_000),
+        "downtime": "longer" if after > 1.2 * before else "shorter" if after < before else "same",
     }
 
 
-def lost_twice() -> dict[str, Any]:
+def all_blocked() -> dict[str, Any]:
+    faults = Faults(3)
+    for vcpu, begin in ((0, 0), (1, 400), (2, 500)):
+        faults.begin(vcpu, vcpu, begin)
+    for page, end in ((0, 600), (2, 700), (1, 1000)):
+        faults.end(page, end)
+    return {"blocktime": faults.report(1000)["blocktime"]}
+
+
+def lost_host() -> dict[str, Any]:
     guest = moving("sync")
     guest.switch()
-    for later in (2_000_000, 6_000_000):
-        guest.outage(guest.time + later, guest.time + later + 1_000_000)
-    guest.finish()
-    record = guest.record()
-    run = record.phases["run"] or 0
-    sent = [m for m in record.messages if m.kind == "Page" and (m.sent or 0) >= run]
-    again = {page for page, n in Counter(m.first for m in sent).items() if n > 1}
-    lost = {m.first for m in sent if m.delivered is None}
-    assert len(lost) > 10
-    missing = sum(stage == Stage.MISSING for stage in record.stages(run))
-    what = (
-        "none"
-        if not again
-        else "lost"
-        if again == lost
-        else "all"
-        if len(again) == missing
-        else "?"
-    )
-    return {"ends": guest.done and guest.source.state == "completed", "again": what}
+    guest.outage(guest.time + 2_000_000)
+    arrived = guest.vm.index
+    with pytest.raises(Error, match="the source is lost"):
+        guest.finish()
+    waits = [m.kind for m in guest.record().moments if m.kind in ("fault", "resumed")]
+    return {
+        "home": "destination" if guest.arriving.running else "source",
+        "runs": guest.vm.index > arrived + 1000,
+        "blocked": waits[-1] == "fault",
+        "may_return": guest.source.may_run_on,
+    }
 
 
 def ends_with_m() -> dict[str, Any]:
@@ -287,9 +269,9 @@ SITUATIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "nobody-computes": nobody_computes,
     "never-acknowledged": never_acknowledged,
     "three-to-one": three_to_one,
-    "far-away": far_away,
-    "system-calls": system_calls,
-    "lost-twice": lost_twice,
+    "deeper-socket": deeper_socket,
+    "all-blocked": all_blocked,
+    "lost-host": lost_host,
     "ends-with-m": ends_with_m,
     "slower-link": slower_link,
 }
