@@ -9,6 +9,7 @@ VCPUS = "sdeiviz/views/migration/vcpus.py"
 LATENCY = "sdeiviz/views/migration/latency.py"
 WIRE = "sdeiviz/views/migration/wire.py"
 SUMMARY = "sdeiviz/views/migration/summary.py"
+PLAYER = "sdeiviz/views/migration/player.py"
 GAINS = "sdeiviz/views/gains.py"
 SWEEPS = "sdeiviz/views/sweeps.py"
 
@@ -45,6 +46,10 @@ MUTATIONS = [
     Mutation(VCPUS, "end if run is None else run", "end", "it stands for ever"),
     Mutation(VCPUS, "if stall.vcpu == vcpu\n", "if True\n", "all vCPUs are blocked alike"),
     Mutation(VCPUS, "if stall.halted else", "if not stall.halted else", "halted is blocked"),
+    Mutation(VCPUS, "min(until, end))\n            for", "until)\n            for", "beyond the span"),
+    Mutation(PLAYER, "waited |= asked[n]", "waited = asked[n]", "a request is seen once"),
+    Mutation(PLAYER, "not in (Stage.ARRIVED, Stage.ZERO)}", "}", "a request is seen for ever"),
+    Mutation(PLAYER, "min(100, 100 * rate", "max(0, 100 * rate", "a link that is more than full"),
     Mutation(LATENCY, "[*WHO.values()][not up]", "[*WHO.values()][up]", "whose bar it is"),
     Mutation(LATENCY, "1 << number - power", "2 << number - power", "buckets' names"),
     Mutation(LATENCY, "sum(column)", "max(column)", "one vCPU's"),
@@ -59,6 +64,9 @@ MUTATIONS = [
     Mutation(WIRE, "first <= page < first + passage.count", "first <= page", "others' messages"),
     Mutation(WIRE, "return lines[:MOST]", "return lines[:]", "a diagram of any length"),
     Mutation(WIRE, "or line.end != WIRE or", "or line.start != WIRE or", "no bars"),
+    Mutation(WIRE, "queue[0] <= passage.sent", "False", "all are before a page for ever"),
+    Mutation(WIRE, "lines[0].time) / 2 and", "lines[0].time) and", "no wait is named"),
+    Mutation(WIRE, "lost and passage.delivered is not None", "False", "a page that came"),
     Mutation(WIRE, "max(end, bars[-1][1])", "end", "a bar ends with what was sent last"),
     Mutation(SUMMARY, "sum(r['bytes'][1:])", "sum(r['bytes'])", "all bytes are urgent"),
     Mutation(GAINS, "- _LOW) * _PLOT", "+ _LOW) * _PLOT", "dots at another gain"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sdeiviz.errors import Error
 from sdeiviz.migration.link import MAIN, RETURN, URGENT
 from sdeiviz.migration.record import MigrationRecord, Recorder, Stage
-from sdeiviz.migration.wire import Page, RequestPages
+from sdeiviz.migration.wire import Page, RecvBitmap, RequestPages
 from sdeiviz.views import drawing
 from sdeiviz.views.migration import latency, moments, pages, summary, traffic, vcpus, wire
 from sdeiviz.views.threads import Doing
@@ -480,6 +480,38 @@ def test_a_page_says_how_many_are_before_it_in_its_channel_and_most_of_the_time_
     svg = wire.svg(lines)
     assert svg.count('class="stroke later"') == 1
     assert ">socket and wire</text>" in svg
+
+
+def test_a_recovery_is_the_life_of_the_first_page_lost_and_what_the_new_connection_says() -> None:
+    with pytest.raises(Error, match="because it was asked for, and lost"):
+        wire.recovery(story())
+    recorder = told()
+    recorder.happened(2500, ("PageFault", 0, GFN + 5, 0x2000, "notified", ""), GFN)
+    recorder.happened(2500, ("FetchStarted", 0, GFN + 5, "worker"), GFN)
+    way(recorder, RETURN, RequestPages(5, 1), 2510, 2520, 28)
+    recorder.sent(2530, URGENT, page(5), 4121)
+    recorder.lost(2540)
+    recorder.sent(3000, MAIN, page(6), 4121)
+    way(recorder, MAIN, RecvBitmap(), 3000, 3010, 20)
+    way(recorder, URGENT, page(5), 3020, 3030, 4121)
+    recorder.happened(3030, ("FetchDone", 0, GFN + 5), GFN)
+    recorder.happened(3040, ("PageReady", 0, 0x2000), GFN)
+    way(recorder, MAIN, RecvBitmap(), 3050, 3060, 20)
+    assert wire.text(wire.recovery(recorder.record(4000, NONE, {}))).splitlines() == [
+        "       +0 ns  destination           PE 0 faults, page 0x5: the guest is told",
+        "       +0 ns  destination           a worker waits for page 0x5",
+        "      +10 ns  destination -> wire   RequestPages 0x5",
+        "      +20 ns  wire -> source        RequestPages 0x5",
+        "      +30 ns  source -> wire        Page 0x5, urgent: never came",
+        "              wire                  470 ns later",
+        "     +500 ns  wire                  others: 1 sent",
+        "     +500 ns  source -> wire        RecvBitmap",
+        "     +510 ns  wire -> destination   RecvBitmap",
+        "     +520 ns  source -> wire        Page 0x5, urgent",
+        "     +530 ns  wire -> destination   Page 0x5, urgent",
+        "     +530 ns  destination           page 0x5 is placed",
+        "     +540 ns  destination           PE 0 is told: page 0x5 is there",
+    ]
 
 
 def test_a_bar_says_that_something_is_on_the_way() -> None:
