@@ -27,8 +27,7 @@
 # - read blocktime and latency, and say what each of them hides;
 # - tell what is lost with a connection, before and after the guest has moved.
 #
-# The text takes twelve minutes, with all outputs forty. The words of
-# [03](03_async_page_fault.ipynb) and before are used without another explanation.
+# The text takes twelve minutes, with all outputs forty.
 #
 # ## Words
 #
@@ -37,16 +36,16 @@
 #   sent is **dirty**: it has to be sent again.
 # - **Downtime** is how long the guest runs nowhere.
 #
-# The guest is the one of 03, smaller: 1,024 pages of RAM, from 0x40000000 on. M writes 384 of them
-# in random order and computes for 10 µs after each; C only computes. A page takes 33 µs on the
-# link, which carries 1 Gbit/s, and each message another 50 µs for the way. Time is virtual, until
-# the last section.
+# The guest is the one of [03](03_async_page_fault.ipynb), smaller: 1,024 pages of RAM, from
+# 0x40000000 on. M writes 384 of them in random order and computes for 10 µs after each; C only
+# computes. The link carries 1 Gbit/s, a page in 33 µs, and each way takes 50 µs more. Time is
+# virtual, until the last section.
 #
 # ## Why not copy first?
 #
-# `moving` makes a guest with both hosts. `switch()` makes the passes of pre-copy and moves it;
-# `left()` tells how many pages were dirty after each pass. Over this link, and over one ten times
-# as fast:
+# `moving` makes a guest with both hosts, here one that runs for 200 ms. `switch()` makes the passes
+# of pre-copy and moves it; `left()` tells how many pages were dirty after each pass. Over this
+# link, and over one ten times as fast:
 
 # %%
 import sdeiviz
@@ -62,14 +61,14 @@ for bandwidth in (1_000_000_000, 10_000_000_000):
 table("Dirty pages after each pass", ("link", "dirty", "to send the last takes"), rows)
 
 # %% [markdown]
-# The first pass sends every page, each further one those that are dirty. M writes one page in 22 µs
-# on average, for half of the time C runs. The slow link carries one in 33. So during each pass M
-# comes round to all its 384 pages, and the kernel to 7 of its own, for ever. The fast link carries
-# one in 3.3 µs, and the destination puts one in place in 4: each pass is shorter, and leaves less.
+# The first pass sends every page, each further one those that are dirty. M has half of the time and
+# writes one page in 22 µs. The slow link carries one in 33: during each pass M comes round to all
+# its 384 pages, and the kernel to 7 of its own, for ever. The fast link carries one in 3.3 µs, and
+# the destination places one in 4: each pass is shorter, and leaves less.
 #
 # So compare **how fast pages become dirty with how fast they are sent**. If they become dirty
-# faster, pre-copy must at last stop the guest and send the rest. Here that is 13 ms of downtime; of
-# a guest that always writes to 10 GB it is more than a minute.
+# faster, pre-copy must at last stop the guest and send the rest: 13 ms of downtime here, more than
+# a minute for a guest that always writes to 10 GB.
 #
 # ## The guest first
 #
@@ -87,9 +86,9 @@ table("Dirty pages after each pass", ("link", "dirty", "to send the last takes")
 # | post-copy | pages | those asked for first, in between all others |
 # | post-copy | Checksum, End | that was all; does its sum agree with yours? |
 #
-# Sending "all others" unasked is the **background push**. It goes by the pages' numbers, and from a
-# page that was asked for to the next after it. Of a page of zeros only the number is sent. Each
-# missing page is sent once, so the end is certain.
+# Sending "all others" unasked is the **background push**. It goes by the pages' numbers, and after
+# a page that was asked for from there. Of a page of zeros only the number is sent. Each missing
+# page is sent once, so the end is certain.
 #
 # The guest, in two modes of 03. The player shows the first:
 
@@ -103,11 +102,10 @@ Player(waiting.record())
 
 # %% [markdown]
 # Play it, or move the slider with the arrow keys. Pre-copy fills the map. In downtime the dirty
-# pages are marked, and they are missing when the guest runs over there. A page that was asked for
-# has an outline until it is here: PE 0 is blocked meanwhile, and the background goes on. The link
-# is full but for pages of zeros.
+# pages show; they are missing when the guest runs over there. A page that was asked for has an
+# outline until it is here; PE 0 is blocked meanwhile. The link is full but for pages of zeros.
 #
-# All of it at one glance, time to the right, a square for each page request:
+# All of it at one glance, a square for each page request:
 
 # %%
 from sdeiviz.classroom import drawing
@@ -136,15 +134,14 @@ clocks = "the guest's clock, ns", "the link's clock, ns"
 table("Work", ("host", *clocks, "C: units", "M: pages", "errors"), rows)
 
 # %% [markdown]
-# Both counters go on where they were. M finds on each page what it wrote there last, on whichever
-# host that was: no errors. The guest's clock stands during downtime, 0.83 ms; only the link's
-# clock shows the gap. Most of that gap is a queue: Discard and State wait behind pages sent before;
-# without pre-copy downtime is 0.10 ms. But on the destination C has become fast and M slow. Why?
+# Both counters go on. M finds on each page what it wrote there last, on whichever host: no errors.
+# The guest's clock stands during downtime; only the link's shows these 0.83 ms. Most of them are a
+# queue: Discard and State wait behind pages sent before. (Without pre-copy it is 0.10 ms.) But on
+# the destination C has become fast and M slow. Why?
 #
 # ## One page, and nobody is told
 #
-# The debugger below stands on the destination, at the guest's arrival. The source is gone: when
-# each page came is replayed.
+# The debugger below stands at the guest's arrival. The source is gone: its pages are replayed.
 
 # %%
 from sdeiviz.classroom import Prediction, course
@@ -174,10 +171,10 @@ lines = wire.life(record)
 drawing("Its way", wire.svg(lines), wire.text(lines))
 
 # %% [markdown]
-# The destination needs 6.7 µs to ask, the request 50 to get there. Then this page is the next to be
-# sent. But sending means: into a socket of 64 KiB, which was full of background. Nothing overtakes
-# within a connection, and 17 pages are before it, 15 in the socket and two on the wire. **That
-# wait, and not the way, is most of the latency.**
+# The destination needs 6.7 µs to ask, the request 50 to get there. Then this page is sent next. But
+# sending means: into a socket of 64 KiB, full of background. Nothing overtakes within a connection:
+# 17 pages are before it, 15 in the socket and two on the wire. **That wait, and not the way, is
+# most of the latency.**
 #
 # ## One page, and the guest is told
 
@@ -194,8 +191,7 @@ inside
 
 # %% [markdown]
 # In the debugger's table *Last fault* these steps are links. Follow them: the handler ends, M
-# sleeps, C runs. The source sees no difference. What differs is who waits for its answer: the vCPU
-# itself, or a worker of the host.
+# sleeps, C runs. The source sees no difference; here a worker of the host waits, not the vCPU.
 #
 # Both on one axis:
 
@@ -206,9 +202,8 @@ both = ("sync", waiting.record()), ("arm64-v4", told.record())
 drawing("Both", vcpus.svg(*both), vcpus.text(*both))
 
 # %% [markdown]
-# The gap at 21 ms is C's slice: C needs no page. The one cross of arm64-v4 is a fault at EL1,
-# where nobody can be told: on arrival the kernel took an interrupt. Its page had just come, so
-# that nothing was waited for.
+# The gap at 21 ms is C's slice: C needs no page. The one cross of arm64-v4 is a fault at EL1, where
+# nobody can be told; its page had just come, so the wait was 0 ns.
 #
 # ## What is counted
 #
@@ -251,17 +246,17 @@ table("Four migrations", ("", *(name for name, _ in runs)), rows)
 
 # %% [markdown]
 # Asynchronous page fault takes away all blocktime: C does 40 % more, and M gets to twice as many
-# pages. Yet a page takes as long as before. The urgent channel cuts latency to less than a third,
-# but blocktime only by a third, since M gets further and needs more pages. **Blocktime says how
-# long nobody could run, latency how late a page was**; neither tells you the other. Total time
-# hardly changes: the link has to carry the same pages.
+# pages, though each takes as long. The urgent channel cuts latency to less than a third, but
+# blocktime only by a third, since M gets further and needs more pages. **Blocktime says how long
+# nobody could run, latency how late a page was.** Total time hardly changes: the link carries the
+# same pages.
 
 # %%
 drawing("Latency", latency.svg(*runs[:3]), latency.text(*runs[:3]))
 
 # %% [markdown]
 # Each bar spans twice the time of the one before, as in QEMU. With an urgent channel a fault takes
-# a round trip and little more; but one took over 256 µs, whose page lay in the full socket already.
+# a round trip and little more; one page took over 256 µs: it lay in the full socket already.
 # QEMU's developers measured a mean of 10.7 ms with one connection, and of 0.57 ms with two.
 #
 # ## What breaks
@@ -286,8 +281,7 @@ drawing("A connection is lost", wire.svg(lines), wire.text(lines))
 # %% [markdown]
 # Both sides pause the migration, not the guest. On a new connection (OpenReturnPath, Advise) the
 # source asks what has come. The destination answers with its **received bitmap**, a bit for each
-# page: all others are to be sent, so nobody needs to know what was lost on the wire. After Resume,
-# open requests are made again. The page comes, the guest is told, and M wakes up.
+# page: all others are to be sent, whatever was lost. After Resume, open requests are made again.
 #
 # And if the connection never comes back?
 
@@ -309,12 +303,11 @@ table("Lost for good", ("error", "may the guest run on at the source?"), rows)
 # | before the switch | the guest, as without a migration | nothing: it runs on at the source |
 # | after it | the missing pages: the guest runs until it needs one | the guest |
 #
-# With post-copy the second row lasts until the last page has come. That is the price of an end that
-# is certain.
+# The second row lasts until the last page has come: the price of an end that is certain.
 #
 # ## The real thing
 #
-# Two processes and TCP, on this computer: the same messages, without a model of a link.
+# Two processes and TCP, on this computer: the same messages, no model of a link.
 
 # %%
 from sdeiviz.classroom import two_processes
@@ -326,8 +319,8 @@ print(f"on the source:      {first}\non the destination: {last}")
 print(*(f"wall time: {line}" for line in report.splitlines()[1:5]), sep="\n")
 
 # %% [markdown]
-# Run the cell again: the times differ. They are those of your computer and of Python; the guest is
-# slower than any hardware, its network as fast as memory. So no claim should rest on them.
+# Run the cell again: the times differ. They are your computer's and Python's, so no claim should
+# rest on them.
 #
 # How does a real host learn of missing pages? Linux has **userfaultfd**: a thread that touches one
 # sleeps, and whoever serves the memory reads a message, puts the page there, and so wakes it.
@@ -337,8 +330,7 @@ print(*(f"wall time: {line}" for line in report.splitlines()[1:5]), sep="\n")
 #
 # - Pre-copy ends if pages are sent faster than they become dirty. Post-copy always ends; until then
 #   the guest needs both hosts.
-# - Advise, Discard, Listen, Run. Then requests overtake the background, but not a full socket.
-# - Blocktime says how long nobody could run, latency how late a page was.
+# - Requests overtake the background, but not a full socket.
 # - A lost connection costs time. A lost host costs the guest, or what it still needs.
 #
 # Decide, then make a guest, `migrate()` it, and `print(summary.text(("", guest.record())))`:

@@ -46,7 +46,9 @@ MUTATIONS = [
     Mutation(VCPUS, "end if run is None else run", "end", "it stands for ever"),
     Mutation(VCPUS, "if stall.vcpu == vcpu\n", "if True\n", "all vCPUs are blocked alike"),
     Mutation(VCPUS, "if stall.halted else", "if not stall.halted else", "halted is blocked"),
-    Mutation(VCPUS, "min(until, end))\n            for", "until)\n            for", "beyond the span"),
+    Mutation(
+        VCPUS, "min(until, end))\n            for", "until)\n            for", "beyond the span"
+    ),
     Mutation(PLAYER, "waited |= asked[n]", "waited = asked[n]", "a request is seen once"),
     Mutation(PLAYER, "not in (Stage.ARRIVED, Stage.ZERO)}", "}", "a request is seen for ever"),
     Mutation(PLAYER, "min(100, 100 * rate", "max(0, 100 * rate", "a link that is more than full"),

@@ -130,7 +130,7 @@ def test_the_text_of_pages_counts_them() -> None:
     assert lines[5].startswith("     0x3 |sss")
     assert [*dict.fromkeys(lines[5].split("|")[1])] == ["s", ".", "?", ">", "#"]
     assert lines[10] == "2 requests"
-    assert lines[11].endswith("still to be sent, guest on the source 7, on the way 1")
+    assert lines[11].endswith("still to be sent 7, on the way 1")
     assert lines[-1].endswith("arrived 3, arrived, all zeros 5")
 
 
@@ -177,7 +177,7 @@ def test_a_moment_shows_the_rare_before_the_frequent() -> None:
 def test_the_text_of_a_moment_is_the_map_in_letters() -> None:
     lines = moments.text(story(), 1800).splitlines()
     assert lines[0] == "800 ns after the start"
-    assert lines[1].startswith("s still to be sent, guest on the source: 0  . missing: 6  ? asked")
+    assert lines[1].startswith("s still to be sent: 0  . missing: 6  ? asked")
     assert lines[2] == "     0x0  .0.>...."
     with pytest.raises(Error, match="is forgotten"):
         moments.text(story(limit=1), 1800)

@@ -96,6 +96,16 @@ def test_the_links_use_is_counted_when_it_arrives() -> None:
     assert frames[0].said == "0 ns, not begun: 1 of 8 pages arrived"
 
 
+def test_the_links_channels_are_named_where_there_are_two() -> None:
+    recorder = Recorder(8, 1, 0)
+    recorder.passed(10, MAIN, page(0), 4121)
+    alone = recorder.record(100, PHASES, numbers())
+    assert "link, " not in player.svg(alone, player.frames(alone, 2)[0])
+    both = player.svg(story(), player.frames(story(), 2)[0])
+    assert ">link, main channel: in the background<" in both
+    assert ">link, urgent channel: asked for<" in both
+
+
 def test_a_link_of_unknown_width_has_no_share() -> None:
     recorder = Recorder(8, 1, 0)
     recorder.passed(10, MAIN, page(0), 4121)

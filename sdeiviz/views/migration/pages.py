@@ -13,7 +13,7 @@ from sdeiviz.views.migration import named, over
 
 TITLE: Final = "Pages over time"
 STAGES: Final = {
-    Stage.DIRTY: ("still to be sent, guest on the source", "back", "s"),
+    Stage.DIRTY: ("still to be sent", "back", "s"),
     Stage.MISSING: ("missing", "empty", "."),
     Stage.REQUESTED: ("asked for", "cross", "?"),
     Stage.IN_FLIGHT: ("on the way", "slant", ">"),

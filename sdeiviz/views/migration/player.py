@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from sdeiviz.migration.link import MAIN, RETURN, URGENT
+from sdeiviz.migration.link import MAIN, URGENT
 from sdeiviz.migration.metrics import PHASES
 from sdeiviz.migration.record import MigrationRecord, Stage
 from sdeiviz.views import drawing, markup, pagemap, timeline, words
@@ -280,11 +280,8 @@ def _strips(parts: list[str], record: MigrationRecord, frame: Frame, y: float) -
     parts.append(drawing.axis(length, left, wide, y + 4))
     used = {doing for row in history.rows for doing in row.spent()}
     items = [(timeline.FILLINGS[doing], f"PE {doing}") for doing in timeline.SAYS if doing in used]
-    items += [
-        (filling, f"link, {says}")
-        for channel, (says, filling) in traffic.SAYS.items()
-        if channel != RETURN and any(record.moved[channel])
-    ]
+    if any(record.moved[URGENT]):
+        items += [(traffic.SAYS[n][1], f"link, {traffic.SAYS[n][0]}") for n in (MAIN, URGENT)]
     legend, y = drawing.legend(items, left, y + 44, wide + _RIGHT)
     parts.append(legend)
     return y - 6
