@@ -30,6 +30,9 @@ class Doing(StrEnum):
     """What a thread or a PE does."""
 
     RUNNING = "running"
+    """The thread has the PE; the host's work for it counts too."""
+    BUSY = "busy"
+    """The PE has a thread to run: that runs, or the host works for it."""
     BLOCKED = "blocked"
     """The host lets the PE wait for a page: of the threads, the one that was running."""
     HALTED = "halted"
@@ -213,7 +216,7 @@ class Follower:
         current = self.current.get(pe)
         if thread is None:
             idle = current is not None and self.kinds.get((pe, current)) == IDLE
-            return self._held.get(pe, Doing.IDLE if idle else Doing.RUNNING)
+            return self._held.get(pe, Doing.IDLE if idle else Doing.BUSY)
         if thread == current:
             return self._held.get(pe, Doing.RUNNING)
         awake = Doing.READY if pe not in self._held else Doing.STALLED
