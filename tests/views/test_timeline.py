@@ -33,6 +33,7 @@ from tests.views.runs import (
 
 SVG = "{http://www.w3.org/2000/svg}"
 KILOBYTES = 200_000
+SIGNS = "\N{WHITE DOWN-POINTING TRIANGLE}\N{MULTIPLICATION SIGN}\N{BLACK UP-POINTING TRIANGLE}"
 
 
 def spent(trace: list[TraceEvent], **window: int) -> dict[str, dict[str, int]]:
@@ -282,11 +283,12 @@ def test_signs_do_not_overlap_and_all_are_counted() -> None:
     assert re.findall(r'class="notified" d="(.*?)"', svg) == [
         "M112 26m-3 0h6l-3 6zM120 26m-3 0h6l-3 6z"
     ]
+    told, waits, there = SIGNS
     texts = [text.text for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
-    assert [text for text in texts if text and text[0] in "▽▲×" and text[-1].isdigit()] == [
-        "▽ 4 × 1",
-        "▲ 1",
-        "× 1",
+    assert [text for text in texts if text and text[0] in SIGNS and text[-1].isdigit()] == [
+        f"{told} 4 {waits} 1",
+        f"{there} 1",
+        f"{waits} 1",
     ]
 
 
