@@ -14,7 +14,7 @@ VENV := PYTHON='$(PYTHON)' LOCK='$(LOCK)' sh requirements/venv.sh
 UNSOUND := $(shell [ -x $(BIN)/python ] && grep -qsF "$$(pwd -P)/.venv" $(BIN)/activate || echo look)
 
 .NOTPARALLEL:
-.PHONY: help lab test check bench mutants fuzz guests diagrams lock debian clean look
+.PHONY: help lab test check bench mutants fuzz guests diagrams results lock debian clean look
 
 help:
 	@echo 'make lab       JupyterLab on your own copy of the notebooks, in lab/'
@@ -25,6 +25,7 @@ help:
 	@echo 'make fuzz      a million SDEI calls with everything at random'
 	@echo 'make guests    build the bundled guests again'
 	@echo 'make diagrams  draw the diagrams again'
+	@echo 'make results   make the runs of post-copy that assets/results lacks'
 	@echo 'make lock      find the exact versions again: requirements/ci.txt, binder/requirements.txt'
 	@echo 'make clean     remove what make built; lab/ is yours and stays'
 
@@ -55,6 +56,9 @@ guests: .venv/test.stamp
 
 diagrams: .venv/test.stamp
 	$(BIN)/python -m sdeiviz.views.diagram --write
+
+results: .venv/test.stamp
+	$(BIN)/python assets/results/measure.py
 
 lock: .venv/test.stamp
 	$(BIN)/python requirements/lock.py

@@ -260,8 +260,8 @@ print("the same registers:", debug.snapshot().registers == before)
 # This course does not decide it for you. In the next notebook you see how many rules a guest must
 # follow for one event. In the third you see what an event does to the code that it interrupts,
 # and how one missing line loses an event. What asynchronous page fault gains is measured in
-# the fourth. Keep one question in mind: is such a way into the guest worth the rules that come
-# with it?
+# the fourth, and while a guest moves in [05](05_the_claim.ipynb). Keep one question in mind: is
+# such a way into the guest worth the rules that come with it?
 
 # %% [markdown]
 # ## What you have now

@@ -371,3 +371,5 @@ table("No gain, and a loss", ("guest", "mode", "M: pages", "C: units"), rows)
 #
 # Answers: three quarters, +33 % (they get 12 %). C waits for the lock, and the PE is idle. M: after
 # 20 µs it could go on, but C keeps the CPU until it has had 1 ms more; compare M's `done`.
+#
+# Next: [04: post-copy](04_postcopy.ipynb).

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from sdeiviz.abi.sdei import Call
+from sdeiviz.classroom.moving import Moving, moving
 from sdeiviz.classroom.prediction import Choice, Clue, Debugger, Question
 from sdeiviz.classroom.swapping import swapping
 from sdeiviz.debugger import Snapshot
@@ -23,6 +25,8 @@ from sdeiviz.trace import (
     HostInputResult,
     HypercallResult,
     PageArrived,
+    PageFault,
+    PageReady,
     ProbeHit,
     VcpuBlocked,
     VcpuUnblocked,
@@ -417,6 +421,171 @@ FIRST: Final = Question(
 )
 """03: a page that is faster than the news of its absence."""
 
+
+@cache
+def _moved(mode: str, *, vcpus: int = 1, urgent: bool = False, cut: bool = False) -> Moving:
+    guest = moving(mode, vcpus=vcpus, urgent=urgent)
+    guest.switch()
+    if cut:
+        guest.lose_connection()
+    guest.finish()
+    return guest
+
+
+FETCHED: Final = Question(
+    "M is about to touch a page that is still on the source. The source sends all that are missing "
+    "in the order of their numbers, and 305 are before this one: 10 ms. When does M go on?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "When the page's turn has come, after some 10 ms.",
+            "Compare the time here with that of the fault. Pages with lower numbers are still "
+            "missing: look at the pane Pages.",
+            Clue(VcpuUnblocked),
+            "the source sends pages in its own order",
+        ),
+        Choice(
+            "After some 150 µs: there, back, and the page's own time on the wire.",
+            "It takes longer. Look at the log between the fault and here: which pages came "
+            "meanwhile, and had anybody asked for them?",
+            Clue(VcpuUnblocked),
+            "a request overtakes what has been sent",
+        ),
+        Choice(
+            "After some 650 µs: first comes what the source has put into its socket already.",
+            "The request is there after 50 µs, and the page is the next to be sent. But the 64 KiB "
+            "before it have left the source's hands.",
+            Clue(VcpuUnblocked),
+        ),
+        Choice(
+            "At once, with zeros. The content follows.",
+            "The vCPU is blocked, at the instruction that touches the page. Until that is there as "
+            "a whole, not one instruction is executed.",
+            Clue(VcpuBlocked),
+            "a missing page reads as zeros",
+        ),
+    ),
+    make=lambda: _moved("sync").session(),
+)
+"""04: a page that is asked for."""
+
+BLOCKTIME: Final = Question(
+    "Two vCPUs, each with an M and a C of its own. PE 0 waits for its first page for 173 µs. "
+    "22 µs after it has begun, PE 1 begins to wait for a page too, for 217 µs. How much blocktime "
+    "is there until PE 0 goes on?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "324 µs: 173 of PE 0 and 151 of PE 1.",
+            "So long both vCPUs have waited, each by itself. But it is more than the time that has "
+            "passed since the first of them began: compare it here and there.",
+            Clue(VcpuUnblocked),
+            "blocktime is the sum over the vCPUs",
+        ),
+        Choice(
+            "173 µs: so long a vCPU waited.",
+            "Here PE 1 begins to wait. How many instructions have been executed since PE 0 began?",
+            Clue(VcpuBlocked, nth=1),
+            "blocktime counts while any vCPU waits",
+        ),
+        Choice(
+            "151 µs: so long both waited.",
+            "In the first 22 µs PE 1 executed instructions. From then on none were executed, by "
+            "anybody.",
+            Clue(VcpuUnblocked),
+        ),
+        Choice(
+            "None: while one vCPU waits, the other computes.",
+            "Compare the index here with the one at which PE 1 began to wait.",
+            Clue(VcpuUnblocked),
+            "with two vCPUs one of them always runs",
+        ),
+    ),
+    make=lambda: _moved("sync", vcpus=2, urgent=True).session(),
+)
+"""04: what is counted as blocked."""
+
+CUT_OFF: Final = Question(
+    "The guest is told of missing pages. 2 ms after its arrival the connection is lost, while a "
+    "page that M sleeps for is on the wire. 5 ms later there is another connection. What does the "
+    "guest do meanwhile?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "It stands still until the connection is back.",
+            "M has slept for 5.4 ms here. Compare the index with that of its fault: somebody has "
+            "computed all the time.",
+            Clue(PageReady, {"token": 0x8000}),
+            "without its source a guest cannot run",
+        ),
+        Choice(
+            "It goes on at the source, which has every page.",
+            "The connection is back, and the guest is still here. What it has written since it "
+            "came is nowhere else: the source's memory is out of date.",
+            Clue(PageFault, {"token": 0x9000}),
+            "the source can take the guest back",
+        ),
+        Choice(
+            "C runs. M sleeps until its page has been sent once more.",
+            "The destination has said which pages it has. All others are to be sent again, and "
+            "those that were asked for are asked for again.",
+            Clue(PageReady, {"token": 0x8000}),
+        ),
+        Choice(
+            "C runs. M sleeps for ever: its page was sent, and no page is sent twice.",
+            "M is woken here, and its page is there. What was sent did not count: what was "
+            "received did.",
+            Clue(ProbeHit, {"name": "wake"}, nth=7),
+            "what is lost on the wire is lost",
+        ),
+    ),
+    make=lambda: _moved("arm64-v4", urgent=True, cut=True).session(),
+)
+"""04: a connection that is lost."""
+
+_IN_TURN: Final = Clue(ProbeHit, {"name": "switch"}, 29)
+"""A switch to M that came more than a slice after M was woken."""
+
+NEAR: Final = Question(
+    "A page is only 2 µs away now: without telling, waiting takes 2 % of the vCPU's time. This "
+    "host tells the guest all the same. What becomes of C's units and M's pages?",
+    "kernel",
+    to_the_end,
+    (
+        Choice(
+            "Both stay as they were, but for 2 % or so: no more than that was lost.",
+            "Here M goes on. Look back to when it was woken: 3 ms ago, and C ran all that time. "
+            "That time is M's, and it was never lost before.",
+            _IN_TURN,
+            "only time that was lost can be gained",
+        ),
+        Choice(
+            "Both fall: two notifications take longer than a page that is so near.",
+            "Here the guest ends. Look at the pane Time: the host has worked for less than the "
+            "2.08 ms that it takes without telling, because M faults less often.",
+            Clue(ProbeHit, {"name": "end"}),
+            "a dear notification makes everybody lose",
+        ),
+        Choice(
+            "M's pages rise and C's units fall: the scheduler owes M the time that it slept.",
+            "Here M goes on, milliseconds after it was woken. It may catch up by half a slice. "
+            "After that it waits for its turn, page by page.",
+            _IN_TURN,
+            "a sleeper is owed all the time that it slept",
+        ),
+        Choice(
+            "C's units rise by half, and M's pages fall to a third.",
+            "M gave up the CPU for 2 µs, and C keeps it to the end of a slice, 3 ms.",
+            _IN_TURN,
+        ),
+    ),
+    options=swapping("arm64-v4", latency=2_000),
+)
+"""05: a gain that M pays for."""
+
 QUESTIONS: Final = {
     "second-call": SECOND_CALL,
     "masked": MASKED,
@@ -427,5 +596,9 @@ QUESTIONS: Final = {
     "stalled": STALLED,
     "rescheduled": RESCHEDULED,
     "first": FIRST,
+    "fetched": FETCHED,
+    "blocktime": BLOCKTIME,
+    "cut-off": CUT_OFF,
+    "near": NEAR,
 }
 """All of them by name, in the order of the course."""

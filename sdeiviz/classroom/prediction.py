@@ -117,6 +117,8 @@ class Question:
         Two to eight, of which one is right.
     options
         What else its machine is made of (see `sdeiviz.Session`).
+    make
+        Makes the guest where it does not begin at its start: it has moved.
     """
 
     text: str
@@ -125,6 +127,7 @@ class Question:
     choices: tuple[Choice, ...]
     profile: str | Profile = "kvm-v7"
     options: Mapping[str, Any] = field(default_factory=dict)
+    make: Callable[[], Session] | None = None
 
     def __post_init__(self) -> None:
         right = sum(not choice.misconception for choice in self.choices)
@@ -147,7 +150,9 @@ class Question:
         return session
 
     def session(self) -> Session:
-        """Return such a machine, at its start."""
+        """Return such a machine, at its start or at its guest's arrival."""
+        if self.make:
+            return self.make()
         return Session(self.image, self.profile, **self.options)
 
 

@@ -37,14 +37,25 @@ class Listing:
         self._program: tuple[Line, ...] | None = None
 
     def around(self, vcpu: Vcpu) -> tuple[Line, ...]:
-        """Return the instructions around a vCPU's PC, as it sees them in memory now."""
+        """Return the instructions around a vCPU's PC, as it sees them in memory now.
+
+        Where the host has not mapped their page, they are as they were loaded.
+        """
         pc = vcpu.pc
         start = pc - 4 * _BEFORE
         if start < 0:
             start = pc
         addresses = range(start, pc + 4 * _AFTER, 4)
-        words = [(address, vcpu.read_word(address)) for address in addresses]
+        words = [(address, self._word(vcpu, address)) for address in addresses]
         return tuple(self._line(address, word) for address, word in words if word is not None)
+
+    def _word(self, vcpu: Vcpu, address: int) -> int | None:
+        word = vcpu.read_word(address)
+        if word is None and self._vm.pager:
+            for start, data in self._vm.image.code:
+                if 0 <= (at := address - start) <= len(data) - 4:
+                    return int.from_bytes(data[at : at + 4], "little")
+        return word
 
     def program(self) -> tuple[Line, ...] | None:
         """Return the whole program as loaded, None where it is too long or has no sections."""

@@ -8,7 +8,7 @@ where it came.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Final
@@ -71,12 +71,16 @@ class Recording:
     limit
         Bytes of host memory for keyframes. Beyond it, keyframes are thinned out and moving takes
         longer.
+    past
+        Events from before: what is known of a guest that came. They can be read, not gone to.
     """
 
-    def __init__(self, vm: VirtualMachine, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(
+        self, vm: VirtualMachine, limit: int = DEFAULT_LIMIT, past: Iterable[TraceEvent] = ()
+    ) -> None:
         self.vm = vm
         self.limit = limit
-        self.trace = Trace()
+        self.trace = Trace(past)
         self.inputs: list[Input] = []
         self.end = vm.index
         """The furthest index recorded."""
@@ -86,13 +90,13 @@ class Recording:
         """Is told of everything as it happens, besides the trace; of nothing that is replayed."""
         self._applied = 0
         """How many inputs the machine has had."""
-        self._known = 0
+        self._known = len(self.trace)
         self._again = Trace()
         """Of the events that have happened, those that did so again after the first `_known`."""
         self._last_keyframe_time = perf_counter()
         vm.stage2.protect()
         vm.flush_tlbs()
-        self.keyframes = [Keyframe(vm.index, 0, 0, vm.save())]
+        self.keyframes = [Keyframe(vm.index, self._known, 0, vm.save())]
         self._base = 0
         """The keyframe that RAM and the log of written pages start from."""
 

@@ -5,7 +5,7 @@ one mode, to a result), `table` (cases, ablations and sweeps to rows of CSV), `c
 what others measured).
 """
 
-from sdeiviz.experiment.comparison import Comparison, claim, compare, report
+from sdeiviz.experiment.comparison import Comparison, claim, compare, report, swept
 from sdeiviz.experiment.migration import MigrationResult, migrate
 from sdeiviz.experiment.parameters import (
     Case,
@@ -29,7 +29,7 @@ from sdeiviz.experiment.runs import (
     measure,
     run,
 )
-from sdeiviz.experiment.table import Job, Table, complete, jobs, sweep_jobs
+from sdeiviz.experiment.table import Job, Table, complete, jobs, measured, sweep_jobs
 
 __all__ = [
     "Case",
@@ -57,8 +57,10 @@ __all__ = [
     "load",
     "load_postcopy",
     "measure",
+    "measured",
     "migrate",
     "report",
     "run",
     "sweep_jobs",
+    "swept",
 ]

@@ -7,7 +7,7 @@ from typing import Final
 
 from sdeiviz.experiment.parameters import Case, Migration, Parameters, Published
 from sdeiviz.experiment.runs import ExperimentError
-from sdeiviz.experiment.table import Row
+from sdeiviz.experiment.table import Row, find, sweep_jobs
 
 CLAIM: Final = "forum_2021"
 """The published result that post-copy is compared with."""
@@ -63,6 +63,39 @@ def compare(case: Case | Migration, rows: Iterable[Row]) -> list[Comparison]:
         _comparison(case, mode, [(found[mode, s], found[base, s]) for s in seeds])
         for mode in case.modes[1:]
     ]
+
+
+def swept(name: str, parameters: Parameters, rows: Iterable[Row]) -> list[tuple[float, Comparison]]:
+    """Compare the modes of a sweep with its first; returns each value with each other mode.
+
+    Parameters
+    ----------
+    name
+        Of the sweep.
+    parameters
+        What it was run with.
+    rows
+        Of a table; the sweep's own are looked up.
+
+    Raises
+    ------
+    ExperimentError
+        A run of the sweep has no row.
+    """
+    rows, sweep = list(rows), parameters.sweep(name)
+    work = iter(sweep_jobs(name, parameters))
+    found: list[tuple[float, Comparison]] = []
+    for value in sweep.values:
+        made: list[Row] = []
+        for mode in sweep.modes:
+            job = next(work)
+            row = find(rows, job)
+            if row is None:
+                raise ExperimentError(f"sweep {name}: no row of {mode} at {value:g}")
+            made.append(row)
+            if len(made) > 1:
+                found.append((value, _comparison(job.case, mode, [(row, made[0])])))
+    return found
 
 
 def _comparison(case: Case | Migration, mode: str, pairs: Sequence[tuple[Row, Row]]) -> Comparison:
@@ -143,16 +176,17 @@ def claim(parameters: Parameters, rows: Sequence[Row]) -> str:
                 f"{case.name:<15} {line.mode:<10} {_percent(line.gain):>8}  {_spread(line):<20}"
                 f" {_percent(line.pages):>8} {line.told:>5.0%}"
                 f" {latency[0]:>6.0f} {latency[1]:>7.0f} {blocked[0]:>5.0%} {blocked[1]:>5.1%}"
-                f"  {_beside(line.gain, claimed):<6} {expected if ours else ''}".rstrip()
+                f"  {beside(line.gain, claimed):<6} {expected if ours else ''}".rstrip()
             )
-            if ours and case.outside and _beside(line.gain, claimed) != "within":
+            if ours and case.outside and beside(line.gain, claimed) != "within":
                 lines.append(f"    {case.outside}")
         lines += (_published(parameters.published[name]) for name in case.compare if name != CLAIM)
     lines.append(f"claim: {_published(claimed).strip()}")
     return "\n".join(lines)
 
 
-def _beside(gain: float | None, published: Published) -> str:
+def beside(gain: float | None, published: Published) -> str:
+    """Return where a gain lies beside a published one: below, within or above; "" for no gain."""
     if gain is None:
         return ""
     if gain < published.low:

@@ -162,6 +162,8 @@ class Migration:
     """Names of the published results it resembles."""
     outside: str = ""
     """Why its gain lies outside of the claim; written after the first run, if it does."""
+    model: float | None = None
+    """What an event model of ours, without guest code, predicted for it before the first run."""
     urgent: bool = False
     """Pages that were asked for have a channel of their own (QEMU: postcopy-preempt)."""
     jump: bool = True
@@ -450,7 +452,7 @@ def _checked(what: str, kind: Any, value: Any) -> Any:
     if kind in (bool, bool | None) and isinstance(value, bool):
         return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is float and number and math.isfinite(value):
+    if kind in (float, float | None) and number and math.isfinite(value):
         return value
     if kind is int and number and isinstance(value, int):
         return value

@@ -17,13 +17,14 @@ from typing import Any, Final
 from sdeiviz.experiment.parameters import Case, Migration, Parameters, varied
 from sdeiviz.experiment.runs import ExperimentError, Result, run
 from sdeiviz.machine.accounts import Activity
+from sdeiviz.resources import resource
 
 Row = dict[str, str]
 """A line of a table, by column."""
 Runner = Callable[[Any, str, Parameters, int], Result]
 """Makes a run of a case in a mode with a seed."""
 
-_NOTES: Final = ("what", "why", "expect", "compare", "modes", "outside")
+_NOTES: Final = ("what", "why", "expect", "compare", "modes", "outside", "model")
 """Fields of a case on which no result depends."""
 
 
@@ -106,6 +107,12 @@ def sweep_jobs(name: str, parameters: Parameters) -> list[Job]:
     return found
 
 
+def find(rows: Iterable[Row], job: Job) -> Row | None:
+    """Return the row of a run, None if it was not made yet."""
+    inputs = job.inputs()
+    return next((row for row in rows if inputs.items() <= row.items()), None)
+
+
 class Table:
     """A CSV file of results.
 
@@ -137,8 +144,7 @@ class Table:
 
     def find(self, job: Job) -> Row | None:
         """Return the row of a run, None if it was not made yet."""
-        inputs = job.inputs()
-        return next((r for r in self.rows if inputs.items() <= r.items()), None)
+        return find(self.rows, job)
 
     def add(self, job: Job, result: Result) -> Row:
         """Append a row; returns it."""
@@ -154,6 +160,17 @@ class Table:
             file.write(text.getvalue())
         self.rows.append(row)
         return row
+
+
+def measured() -> list[Row]:
+    """Return the rows of ``assets/results/postcopy.csv``: `load_postcopy`'s cases, then its sweeps.
+
+    Examples
+    --------
+    >>> measured()[0]["case.name"]
+    'empty_buffer'
+    """
+    return Table(resource("assets", "results", "postcopy.csv")).rows
 
 
 def complete(

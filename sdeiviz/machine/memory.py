@@ -1,5 +1,6 @@
 """Guest RAM: one buffer of the host, sparse until touched."""
 
+import ctypes
 import mmap
 import sys
 from collections.abc import Callable
@@ -66,6 +67,7 @@ class GuestMemory:
                 f"not enough memory for a guest with {size >> 20} MiB of RAM"
             ) from None
         self.view = memoryview(self.buffer)
+        self._address = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
         self.on_write: Callable[[int, int], None] = lambda offset, size: None
         """Told of every write from the host: offset into RAM and length."""
         self.states: bytearray | None = None
@@ -105,10 +107,21 @@ class GuestMemory:
         self.view[start:stop] = data
         self.on_write(start, len(data))
 
-    def place(self, first: int, data: bytes) -> None:
-        """Put whole pages in place, from the one with that number on."""
+    def place(self, first: int, data: bytes | memoryview) -> None:
+        """Put whole pages in place, from the one with that number on.
+
+        Other threads go on meanwhile, for memory that is touched for the first time takes long.
+
+        Raises
+        ------
+        GuestMemoryError
+            Not all of it would be in RAM.
+        """
         start = first << PAGE_SHIFT
-        self.view[start : start + len(data)] = data
+        if not 0 <= start <= self.size - len(data):
+            raise GuestMemoryError(f"{len(data)} bytes have no place from page {first} on")
+        source = data if isinstance(data, bytes) else ctypes.byref(ctypes.c_char.from_buffer(data))
+        ctypes.memmove(self._address + start, source, len(data))
 
     def discard(self, first: int, count: int) -> None:
         """Make pages zero, and give them back to the host; a few are cleared in less time."""

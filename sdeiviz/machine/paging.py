@@ -292,7 +292,7 @@ class Pager:
         self._apf.page_arrived(self.gfn(page))
         return True
 
-    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+    def place_pages(self, first: int, count: int, data: bytes | memoryview | None) -> int:
         """Put the content of neighbours into memory, None for zeros; returns how many were absent.
 
         Pages that nobody has asked for are placed together, and nothing of them is traced.
@@ -302,7 +302,7 @@ class Pager:
         together = self.states[first : first + count] == absent and self.paging.resident is None
         if not together or not self._late.keys().isdisjoint(pages):
             return sum(
-                self.place(page, data and data[n << PAGE_SHIFT : (n + 1) << PAGE_SHIFT])
+                self.place(page, None if data is None else _page_of(data, n))
                 for n, page in enumerate(pages)
             )
         if data is None:
@@ -311,7 +311,7 @@ class Pager:
             return count
         if self.guard:
             for n, page in enumerate(pages):
-                self.guard.copy(page, data[n << PAGE_SHIFT : (n + 1) << PAGE_SHIFT])
+                self.guard.copy(page, _page_of(data, n))
         else:
             self._vm.memory.place(first, data)
         self.states[first : first + count] = bytes([PageState.PRESENT]) * count
@@ -460,6 +460,10 @@ class Pager:
         self._late = {page: list(writes) for page, writes in state["late"].items()}
         self._stuck = state["stuck"]
         self.store.load(state["store"])
+
+
+def _page_of(data: bytes | memoryview, n: int) -> bytes:
+    return bytes(data[n << PAGE_SHIFT : (n + 1) << PAGE_SHIFT])
 
 
 def pageable(memory: GuestMemory, used: Iterable[tuple[int, int]]) -> range:

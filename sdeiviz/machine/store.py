@@ -1,5 +1,6 @@
 """Where pages are that are not in memory."""
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
@@ -16,8 +17,8 @@ class Store(Protocol):
     def request(self, page: int, time: int) -> None:
         """Begin to bring a page."""
 
-    def arrivals(self, time: int) -> list[tuple[int, bytes]]:
-        """Return the pages that have arrived: (page, content), the first first."""
+    def arrivals(self, time: int) -> Sequence[tuple[int, bytes | None]]:
+        """Return the pages that have arrived: (page, content or None for zeros), in order."""
 
     def put(self, page: int, data: bytes) -> None:
         """Keep a page that is taken out of memory."""

@@ -809,7 +809,7 @@ class VirtualMachine:
         self.wake()
         return placed
 
-    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+    def place_pages(self, first: int, count: int, data: bytes | memoryview | None) -> int:
         """Put the content of neighbouring pages into memory, as far as they are absent.
 
         Parameters

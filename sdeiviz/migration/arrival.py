@@ -131,10 +131,12 @@ class _Guest(Arriving):
             return super().place(page, data)
         return bool(self._act("place_page", page, data))
 
-    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+    def place_pages(self, first: int, count: int, data: bytes | memoryview | None) -> int:
         """Put neighbours in place."""
         if not self.running:
             return super().place_pages(first, count, data)
+        if self.recorder and data is not None:
+            data = bytes(data)
         return int(self._act("place_pages", first, count, data))
 
     def run(self) -> None:
@@ -364,6 +366,7 @@ class Serving(Side):
             self._destination.receive(message, urgent=urgent)
         finally:
             self._flush()
+            channel.done_with(message)
         if self._destination.state is DestinationState.END and self._timeline.end is None:
             self._mark("end")
 

@@ -1,18 +1,30 @@
 """One digest of a whole RAM, that both sides can work out: the destination as pages come.
 
 The destination's guest runs and writes while pages arrive, so that its RAM is compared as it was
-placed, and not as it is in the end. The source's stands still.
+placed, and not as it is in the end. The source's stands still from the switch on: what it sends
+then need not be read twice. What it sent before is read again, so that a write that the dirty log
+has lost is found.
 """
 
 import hashlib
-import sys
+import struct
 import zlib
-from array import array
 from typing import Final
 
 from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 
-_ZERO_PAGE: Final = zlib.crc32(ZERO_PAGE)
+SUM: Final = 4
+"""Bytes of a page's sum."""
+
+
+def page_sums(data: bytes | memoryview) -> bytes:
+    """Return the CRC-32 of each page of some data, 4 bytes, big-endian."""
+    with memoryview(data) as view:
+        sums = [zlib.crc32(view[at : at + PAGE]) for at in range(0, len(view), PAGE)]
+    return struct.pack(f">{len(sums)}I", *sums)
+
+
+_ZERO_PAGE: Final = page_sums(ZERO_PAGE)
 
 
 class PageSums:
@@ -25,24 +37,12 @@ class PageSums:
     """
 
     def __init__(self, pages: int) -> None:
-        self._sums = array("I", [_ZERO_PAGE]) * pages
+        self._sums = bytearray(_ZERO_PAGE * pages)
 
-    def put(self, page: int, data: bytes | None) -> None:
-        """Note a page's content, None for zeros."""
-        self._sums[page] = _ZERO_PAGE if data is None else zlib.crc32(data)
-
-    def put_pages(self, first: int, count: int, data: bytes | None) -> None:
-        """Note the content of neighbours, None for zeros."""
-        for n in range(count):
-            at = n * PAGE
-            if data is None or data.startswith(ZERO_PAGE, at):
-                self._sums[first + n] = _ZERO_PAGE
-            else:
-                self._sums[first + n] = zlib.crc32(data[at : at + PAGE])
+    def put(self, first: int, count: int, sums: bytes) -> None:
+        """Note the sums of neighbours as `page_sums` returns them; none at all for zeros."""
+        self._sums[first * SUM : (first + count) * SUM] = sums or _ZERO_PAGE * count
 
     def digest(self) -> bytes:
-        """Return SHA-256 over all sums, each 4 bytes, big-endian, in the order of the pages."""
-        sums = array("I", self._sums)
-        if sys.byteorder == "little":
-            sums.byteswap()
-        return hashlib.sha256(sums).digest()
+        """Return SHA-256 over all sums, in the order of the pages."""
+        return hashlib.sha256(self._sums).digest()

@@ -47,9 +47,9 @@ TRIES: Final = 10
 """How often a source tries to reach a destination that it has lost, without sending a page."""
 SLOWEST: Final = 1 << 16
 """Bytes a second: with less, a single page might look like silence."""
-_PRECOPY_BUFFER: Final = 4 << 20
-_POSTCOPY_BUFFER: Final = MAX_RUN * PAGE
-"""A page that was asked for waits behind what is in the buffer, where there is one channel."""
+_FEW: Final = 64
+"""Pages of a frame, and that wait to be sent, where others have to wait for them: on one channel,
+or with a bandwidth."""
 
 
 class _Budget:
@@ -64,8 +64,8 @@ class _Budget:
 
     @property
     def pages(self) -> int:
-        """How many pages one frame may have: what goes over in a tenth of a second."""
-        return MAX_RUN if self._rate is None else max(min(self._rate // 10 // PAGE, MAX_RUN), 1)
+        """How many pages one frame may have: what goes over in a tenth of a second, and few."""
+        return MAX_RUN if self._rate is None else max(min(self._rate // 10 // PAGE, _FEW), 1)
 
     @property
     def ready(self) -> bool:
@@ -106,6 +106,7 @@ class _Departure(Side):
         budget = _Budget(bandwidth)
         super().__init__(vm, secret, timeout, progress, witness)
         self._budget = budget
+        self._most = MAX_RUN if urgent else _FEW
         self._address = address
         self._passes = passes
         self._has_urgent = urgent
@@ -164,7 +165,7 @@ class _Departure(Side):
     def _go_through(self) -> None:
         self._connect_all(Purpose.NEW)
         assert self._main
-        self._main.buffer(_PRECOPY_BUFFER)
+        self._main.buffer(MAX_RUN * PAGE)
         self._mark("start")
         self._leaving = Leaving(self._vm)
         if self._witness:
@@ -174,7 +175,7 @@ class _Departure(Side):
             self._leaving.read,
             self._leaving.dirty_log,
             urgent=self._has_urgent,
-            bulk=self._budget.pages,
+            bulk=min(self._budget.pages, self._most),
         )
         source.start()
         while source.state is not SourceState.COMPLETED:
@@ -235,7 +236,7 @@ class _Departure(Side):
                 self._budget.spend(len(message.data))
             elif isinstance(message, Packaged):
                 self._send(main, Ping(HANDED_OVER))
-                main.buffer(_POSTCOPY_BUFFER, system=True)
+                main.buffer(self._most * PAGE, system=True)
             if len(self._inbox):
                 break
         return True
@@ -280,7 +281,7 @@ class _Departure(Side):
                 self._main = self._urgent = None
                 continue
             assert self._main
-            self._main.buffer(_POSTCOPY_BUFFER, system=True)
+            self._main.buffer(self._most * PAGE, system=True)
             source.reconnected()
             return
         raise MigrationError(

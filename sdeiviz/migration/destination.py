@@ -22,9 +22,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from sdeiviz.errors import Error
-from sdeiviz.machine.memory import PAGE
 from sdeiviz.migration.bitmap import Bitmap
-from sdeiviz.migration.checksum import PageSums
+from sdeiviz.migration.checksum import SUM, PageSums
 from sdeiviz.migration.wire import (
     Advise,
     Checksum,
@@ -98,8 +97,11 @@ class Host(Protocol):
         Returns False, and changes nothing, where the page exists already (EEXIST).
         """
 
-    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
-        """Put neighbours in place, None for zeros, as `place` does each; returns how many."""
+    def place_pages(self, first: int, count: int, data: bytes | memoryview | None) -> int:
+        """Put neighbours in place, None for zeros, as `place` does each; returns how many.
+
+        The data is not to be kept: its memory is used again.
+        """
 
     def load(self, state: bytes) -> None:
         """Take over a machine's state without RAM, or raise an `Error`."""
@@ -221,10 +223,10 @@ class Destination:
                 f"{' on the second channel' * urgent} while the destination is {self.state}"
             )
         match message:
-            case Page(number, _, data):
-                self._take_page(number, data or None)
-            case Pages(first, count, _, data):
-                self._take_pages(first, count, data or None)
+            case Page(number, _, data, sums=sums):
+                self._take_page(number, data or None, sums)
+            case Pages(first, count, _, data, sums=sums):
+                self._take_pages(first, count, data or None, sums)
             case Ping(value):
                 self._answer(Pong(value))
             case OpenReturnPath():
@@ -262,12 +264,12 @@ class Destination:
         if self.state is DestinationState.NONE:
             self.state = DestinationState.ADVISE
 
-    def _take_page(self, page: int, data: bytes | None) -> None:
+    def _take_page(self, page: int, data: bytes | None, sums: bytes) -> None:
         self._check_end(page + 1)
         if not self.runs and page in self._received:
             self._host.discard(page, 1)
         if not self.runs or page not in self._received:
-            self._sums.put(page, data)
+            self._sums.put(page, 1, sums)
         if self._host.place(page, data):
             self.placed += 1
         else:
@@ -276,15 +278,17 @@ class Destination:
         self._requested.pop(page, None)
         self._compare_if_last()
 
-    def _take_pages(self, first: int, count: int, data: bytes | None) -> None:
+    def _take_pages(
+        self, first: int, count: int, data: bytes | memoryview | None, sums: bytes
+    ) -> None:
         self._check_end(first + count)
         known = self._received.count_run(first, count)
         if known and self.runs:
             for n in range(count):
                 if first + n not in self._received:
-                    self._sums.put(first + n, data and data[n * PAGE : (n + 1) * PAGE])
+                    self._sums.put(first + n, 1, sums[n * SUM : (n + 1) * SUM])
         else:
-            self._sums.put_pages(first, count, data)
+            self._sums.put(first, count, sums)
         if known and not self.runs:
             self._host.discard(first, count)
         self._received.add_run(first, count)

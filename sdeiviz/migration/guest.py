@@ -94,7 +94,7 @@ class Arriving:
         """Put a page in place; False where it is there already."""
         return self._pager.place(page, data)
 
-    def place_pages(self, first: int, count: int, data: bytes | None) -> int:
+    def place_pages(self, first: int, count: int, data: bytes | memoryview | None) -> int:
         """Put neighbours in place; returns how many were not there already."""
         return self._pager.place_pages(first, count, data)
 

@@ -124,6 +124,8 @@ class Pipe:
         """When the frame on the wire has left, in units of 1 ns / bandwidth: exactly."""
         self._last = channels - 1
         self._cuts = 0
+        self.came = 0
+        """When the frame that is being delivered arrived, though it was not taken at once."""
         self.buffered = [0] * channels
         """Bytes in each channel's buffer; a frame is in it until it has left."""
         self.sent = [0] * channels
@@ -191,19 +193,24 @@ class Pipe:
 
     def _arrive(self, channel: int, frame: bytes) -> None:
         self._coming.popleft()
+        came = self._events.now
         if not self._take:
-            self._deliver(channel, frame)
+            self._hand_over(channel, frame, came)
             return
         self._unread[channel] += len(frame)
         self._free[channel] = max(self._free[channel], self._events.now) + self._take
         heapq.heappush(self._taking, self._free[channel])
-        self._at(self._free[channel], lambda: self._taken(channel, frame))
+        self._at(self._free[channel], lambda: self._taken(channel, frame, came))
 
-    def _taken(self, channel: int, frame: bytes) -> None:
+    def _taken(self, channel: int, frame: bytes, came: int) -> None:
         heapq.heappop(self._taking)
         self._unread[channel] -= len(frame)
         if not self._busy:
             self._start(self._events.now * self._speed.bandwidth)
+        self._hand_over(channel, frame, came)
+
+    def _hand_over(self, channel: int, frame: bytes, came: int) -> None:
+        self.came = came
         self._deliver(channel, frame)
 
     def _at(self, time: int, action: Callable[[], None]) -> None:
@@ -247,6 +254,10 @@ class Link:
         """Told of every message that goes into a buffer: time, channel, message, bytes."""
         self.on_delivered: Callable[[int, Message], None] = lambda time, message: None
         """Told of every message that has arrived and been taken, on either side."""
+        self.came = 0
+        """When the message that is being delivered had come, before it was taken."""
+        self.on_lost: Callable[[int], None] = lambda time: None
+        """Told when the connection is lost."""
         channels = 1 + urgent
         self.forward = Pipe(self.events, speed, channels, self._at_destination, self.poke, take)
         self.back = Pipe(self.events, speed, 1, self._at_source, lambda: None)
@@ -296,12 +307,14 @@ class Link:
             self.back.send(0, frame)
 
     def _at_destination(self, channel: int, frame: bytes) -> None:
+        self.came = self.forward.came
         for message in self._decoders[channel].feed(frame):
             self.destination.receive(message, urgent=channel == URGENT)
             self.on_delivered(self.now, message)
         self.poke()
 
     def _at_source(self, channel: int, frame: bytes) -> None:
+        self.came = self.back.came
         for message in self._back_decoder.feed(frame):
             self.source.receive(message)
             self.on_delivered(self.now, message)
@@ -316,6 +329,7 @@ class Link:
         self.back.cut()
         self.source.disconnected()
         self.destination.disconnected()
+        self.on_lost(self.now)
 
     def reconnect(self) -> None:
         """Connect both sides again."""

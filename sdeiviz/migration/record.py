@@ -324,8 +324,17 @@ class Recorder:
                 self._change(time, missing, Stage.REQUESTED)
         return passage
 
-    def delivered(self, time: int, message: Message) -> None:
+    def delivered(self, time: int, message: Message, came: int | None = None) -> None:
         """A message arrived that `sent` was told of; what was sent before it on its way is lost.
+
+        Parameters
+        ----------
+        time
+            When it had been taken.
+        message
+            What it is.
+        came
+            When its bytes were there, where that was earlier.
 
         Raises
         ------
@@ -336,7 +345,7 @@ class Recorder:
             if any(message == candidate for candidate, _ in waiting):
                 while waiting[0][0] != message:
                     waiting.popleft()
-                self._arrived(time, *waiting.popleft())
+                self._arrived(time, *waiting.popleft(), came=came)
                 return
         raise Error(f"{type(message).__name__} arrived, and nobody has sent it")
 
@@ -350,9 +359,11 @@ class Recorder:
             else:
                 passage.delivered = None
 
-    def _arrived(self, time: int, message: Message, passage: Passage) -> None:
+    def _arrived(
+        self, time: int, message: Message, passage: Passage, came: int | None = None
+    ) -> None:
         passage.delivered = time
-        self._bins.add(passage.channel, time, passage.size)
+        self._bins.add(passage.channel, time if came is None else came, passage.size)
         match message:
             case Page(zero=zero) | Pages(zero=zero):
                 passage.zero = zero
@@ -542,7 +553,9 @@ class Watched:
             bandwidth=simulation.setup.speed.bandwidth,
             limit=limit,
         )
-        link.on_sent, link.on_delivered = recorder.sent, recorder.delivered
+        link.on_sent = recorder.sent
+        link.on_delivered = lambda time, message: recorder.delivered(time, message, link.came)
+        link.on_lost = recorder.lost
         simulation.leaving.on_dirty = lambda pages: recorder.dirtied(simulation.time, pages)
         first_gfn = vm.memory.base >> PAGE_SHIFT
         vm.trace = TraceTap(recorder, first_gfn, lambda: vm.time + simulation.offset, vm.trace)

@@ -26,7 +26,7 @@ LOOK: Final = 0.05
 """Seconds after which a sleeping thread looks around."""
 _TELL: Final = 0.1
 """Seconds from one report of progress to the next."""
-BATCH: Final = 8
+BATCH: Final = 2
 """Messages between two slices of the guest."""
 _TURN: Final = 20_000
 """Instructions of such a slice while there is more to send, or to be taken."""

@@ -16,7 +16,7 @@ from sdeiviz.migration.destination import Destination, DestinationState
 from sdeiviz.migration.guest import Arriving, Leaving, pages_of
 from sdeiviz.migration.link import Link, LinkSpeed
 from sdeiviz.migration.metrics import FaultLog, Faults, Timeline, report
-from sdeiviz.migration.source import Source
+from sdeiviz.migration.source import Source, SourceState
 
 LONGEST: Final = 3_600_000_000_000
 """An hour of virtual time: no migration here takes longer."""
@@ -155,10 +155,35 @@ class Simulation:
         return self.leaving.read(page)
 
     def ask(self, page: int) -> None:
-        """Let the destination ask for a page."""
-        if self.destination.state is DestinationState.RUNNING:
+        """Let the destination ask for a page, as soon as there is a connection."""
+        if self.destination.runs:
             self.destination.fault(page)
             self.link.poke()
+
+    def outage(self, begin: int, end: int | None = None) -> None:
+        """Let the connection be lost, with all that is on the way then.
+
+        Parameters
+        ----------
+        begin
+            When, in nanoseconds from now on.
+        end
+            When there is another one; None for never.
+
+        Raises
+        ------
+        Error
+            It would be over before it begins, or is in the past.
+        """
+        if begin < self.link.now or (end is not None and end <= begin):
+            raise Error(f"no outage from {begin} ns to {end} ns: it is {self.link.now} ns now")
+        self.link.events.at(begin, self.link.cut)
+        if end is not None:
+            self.link.events.at(end, self._reconnect)
+
+    def _reconnect(self) -> None:
+        if self.source.state is SourceState.PAUSED:
+            self.link.reconnect()
 
     # -- going on
 
@@ -179,32 +204,47 @@ class Simulation:
         Raises
         ------
         Error
-            The guest stops, or it does not end.
+            The guest stops, the connection is lost for good, or it does not end.
         """
         while not self.done:
+            if not self.link.connected and self.link.next_time is None:
+                missing = self._pages - self.destination.received
+                raise Error(f"the source is lost: {missing} of {self._pages} pages are missing")
             if self.time > LONGEST:
                 raise Error("this migration does not end")
             self.run_until(self.time + 10_000_000)
 
     def switch(self) -> None:
-        """Make the passes of pre-copy, and hand the guest over."""
+        """Make the passes of pre-copy, and hand the guest over.
+
+        Raises
+        ------
+        Error
+            The guest stops, or the connection is lost before the guest is there.
+        """
         self.timeline.mark("start", self.time)
         self.source.start()
         while self.source.passes < self.setup.passes:
             time = self.time + self.setup.step
             self._run(self.leaving.vm, time)
             self.link.advance(time)
+            self._check_source()
         self.timeline.mark("stop", self.time)
         self.source.switch(self.leaving.state())
         self.link.run(lambda: self.arriving.running)
         if not self.arriving.running:
+            self._check_source()
             raise Error("the guest has not come to the destination")
         self.offset = self.link.now - self.arriving.vm.time
         self.timeline.mark("run", self.time)
         self.arriving.vm.timers_changed()
 
+    def _check_source(self) -> None:
+        if self.source.failure:
+            raise Error(self.source.failure)
+
     def run_until(self, time: int) -> None:
-        """Let the guest run on the destination until a time; once, until all its pages are there.
+        """Let the guest run until a time, where it is; once, until all its pages are there.
 
         Raises
         ------
@@ -212,6 +252,8 @@ class Simulation:
             The guest stops, or the destination's RAM is not the source's.
         """
         self._run(self.vm, time - self.offset)
+        if not self.arriving.running:
+            self.link.advance(time)
         if self.complete and self.timeline.end is None:
             self.timeline.mark("end", self.time)
         if self.destination.state is DestinationState.FAILED:

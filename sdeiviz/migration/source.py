@@ -28,7 +28,7 @@ from typing import Final
 from sdeiviz.errors import Error
 from sdeiviz.machine.memory import PAGE, ZERO_PAGE
 from sdeiviz.migration.bitmap import Bitmap
-from sdeiviz.migration.checksum import PageSums
+from sdeiviz.migration.checksum import PageSums, page_sums
 from sdeiviz.migration.wire import (
     MAX_RANGES,
     MAX_RUN,
@@ -87,6 +87,9 @@ _DISCONNECTED: Final = {
     SourceState.POSTCOPY: SourceState.PAUSED,
     SourceState.RECOVER: SourceState.PAUSED,
 }
+_FEW: Final = 16
+"""Neighbours that are looked at first: where zero pages lie between others, the rest would be read
+for nothing."""
 
 
 class Source:
@@ -147,6 +150,9 @@ class Source:
         """The destination is known to have the package."""
         self._received: Bitmap | None = None
         """What the destination has after a loss, between its bitmap and the acknowledgement."""
+        self._sums = PageSums(pages)
+        self._unsummed = Bitmap(pages, full=True)
+        """Pages that have not been read since the guest stands still."""
         self._ended = False
 
     @property
@@ -267,30 +273,48 @@ class Source:
         self._dirty.discard(page)
         self._cursor = page + 1
         data = self._read(page, 1)
-        if data == ZERO_PAGE:
+        zero = data == ZERO_PAGE
+        if zero:
             self.zero += 1
-            return Page(page, True)
-        self.normal += 1
-        return Page(page, False, data)
+        else:
+            self.normal += 1
+        message = Page(page, zero, b"" if zero else data)
+        self._note_sums(page, 1, message.sums)
+        return message
 
     def _send_run(self, first: int) -> Page | Pages:
         """Send a page and the dirty neighbours after it, as long as all or none are zero."""
         count = self._dirty.run(first, self._bulk)
         if count == 1:
             return self._send(first)
+        data = self._read_alike(first, min(count, _FEW))
+        if len(data) == _FEW * PAGE < count * PAGE:
+            data = self._read_alike(first, count)
+        count = len(data) // PAGE
+        self._dirty.discard_run(first, count)
+        self._cursor = first + count
+        zero = data.startswith(ZERO_PAGE)
+        if zero:
+            self.zero += count
+        else:
+            self.normal += count
+        message = Pages(first, count, zero, b"" if zero else data)
+        self._note_sums(first, count, message.sums)
+        return message
+
+    def _read_alike(self, first: int, count: int) -> bytes:
+        """Return the content of neighbours, as long as all or none are zero."""
         data = self._read(first, count)
         zero = data.startswith(ZERO_PAGE)
         for n in range(1, count):
             if data.startswith(ZERO_PAGE, n * PAGE) is not zero:
-                count = n
-                break
-        self._dirty.discard_run(first, count)
-        self._cursor = first + count
-        if zero:
-            self.zero += count
-            return Pages(first, count, True)
-        self.normal += count
-        return Pages(first, count, False, data[: count * PAGE])
+                return data[: n * PAGE]
+        return data
+
+    def _note_sums(self, first: int, count: int, sums: bytes) -> None:
+        if self.state is SourceState.POSTCOPY:
+            self._sums.put(first, count, sums)
+            self._unsummed.discard_run(first, count)
 
     def _sync(self) -> None:
         """Take over the dirty log, and go on with the first page."""
@@ -310,11 +334,10 @@ class Source:
         if self._ended:
             return
         self._ended = True
-        sums = PageSums(self._pages)
-        for first in range(0, self._pages, MAX_RUN):
-            count = min(MAX_RUN, self._pages - first)
-            sums.put_pages(first, count, self._read(first, count))
-        self._control += [Checksum(sums.digest()), End()]
+        while (first := self._unsummed.next(0)) is not None:
+            count = self._unsummed.run(first, MAX_RUN)
+            self._note_sums(first, count, page_sums(self._read(first, count)))
+        self._control += [Checksum(self._sums.digest()), End()]
 
     # -- what comes in
 

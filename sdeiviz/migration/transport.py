@@ -24,8 +24,6 @@ _T = TypeVar("_T")
 
 MOST_UNREAD: Final = 8
 """Messages that wait for the guest's thread; beyond it nothing more is read from a connection."""
-_READ: Final = 1 << 18
-"""Bytes that are read at a time."""
 _TURN: Final = 0.0002
 """Seconds of a thread's turn in the interpreter while there are connections: with the usual 5 ms,
 bytes that come would wait that long for the guest's thread, again and again."""
@@ -175,7 +173,6 @@ class Channel(asyncio.BufferedProtocol):
         self._adopt = adopt
         self._loop = asyncio.get_running_loop()
         self._encoder, self._decoder = Encoder(), Decoder()
-        self._buffer = memoryview(bytearray(_READ))
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._full = self._unread = False
@@ -227,6 +224,10 @@ class Channel(asyncio.BufferedProtocol):
             self._unread = False
             self._call(self._resume)
 
+    def done_with(self, message: Message) -> None:
+        """Nobody looks at a message that came any more: its memory may be used again."""
+        self._decoder.give_back(message)
+
     def close(self, reason: str = "", *, flush: bool = False) -> None:
         """End the connection; with `flush`, once everything has been sent."""
         self._call(lambda: self._close(reason, flush))
@@ -251,9 +252,9 @@ class Channel(asyncio.BufferedProtocol):
     def _write(self, message: Message) -> None:
         self._written += 1
         if self._transport and not self._transport.is_closing():
-            data = self._encoder.encode(message)
-            self._transport.write(data)
-            self.sent += len(data)
+            for part in self._encoder.parts(message):
+                self._transport.write(memoryview(part))
+                self.sent += len(part)
         self._offer_room()
 
     def _offer_room(self) -> None:
@@ -286,14 +287,14 @@ class Channel(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where bytes go that come."""
-        return self._buffer
+        return self._decoder.room()
 
     def buffer_updated(self, size: int) -> None:
         """Find the messages in what has come."""
         self.received += size
         self.heard = monotonic()
         try:
-            for message in self._decoder.feed(self._buffer[:size]):
+            for message in self._decoder.filled(size):
                 if self._handshake.done:
                     self._inbox.put(Arrived(self, message))
                 else:

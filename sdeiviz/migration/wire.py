@@ -8,12 +8,14 @@ A frame, big-endian::
     3       1     type of the message
     4       4     sequence: 0, 1, 2, ... in each direction of a connection
     8       4     bytes of payload
-    12      4     CRC-32 of all before, then of the payload
+    12      4     CRC-32 of all before, then of the payload; the content of pages counts as the
+                  CRC-32 of each, 4 bytes
     16            payload
 
 The first three bytes have their place in every version, so that two versions can tell each other
 what they are. A CRC finds damage, not malice: the handshake keeps strangers out, and nothing hides
-what is sent.
+what is sent. That of a page is worked out once on either side, and also goes into the digest of all
+RAM (`sdeiviz.migration.checksum`).
 
 The commands of the main stream and of the return path are QEMU's, with its numbers; the return path
 has 0x80 added. Pages are named by their number in RAM, of which there is one block.
@@ -22,15 +24,16 @@ has 0x80 added. Pages are named by their number in RAM, of which there is one bl
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass, field, fields
 from enum import IntEnum
-from typing import Annotated, Any, Final, NamedTuple, Self, get_args, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 from sdeiviz.errors import Error
 from sdeiviz.machine.memory import MAX_SIZE, PAGE, PAGE_SHIFT
+from sdeiviz.migration.checksum import page_sums
 
 MAGIC: Final = b"VM"
-VERSION: Final = 1
+VERSION: Final = 2
 HEADER: Final = struct.Struct(">2sBBIII")
 MAX_PAGES: Final = MAX_SIZE >> PAGE_SHIFT
 MAX_STATE: Final = 16 << 20
@@ -39,12 +42,17 @@ MAX_RANGES: Final = 256
 """How many runs of pages one `Discard` names."""
 MAX_REQUEST: Final = 64
 """How many pages one `RequestPages` asks for."""
-MAX_RUN: Final = 64
+MAX_RUN: Final = 256
 """How many neighbours one `Pages` has."""
 MAX_BITMAP: Final = (MAX_PAGES >> 3) + 4096
 """Bytes of a packed bitmap: one that cannot be compressed grows a little."""
 MAX_SHAPE: Final = 1024
 SEQUENCES: Final = 1 << 32
+_LEAST: Final = 1 << 16
+"""Bytes for which a decoder always has room, as many small frames come at once; fewer are copied
+rather than sent or kept apart."""
+_ROOM: Final = MAX_RUN * PAGE + _LEAST
+"""Bytes of its buffers."""
 
 
 class WireError(Error):
@@ -60,6 +68,9 @@ U32 = Annotated[int, "I"]
 Flag = Annotated[bool, "B"]
 Bytes16 = Annotated[bytes, "16s"]
 Bytes32 = Annotated[bytes, "32s"]
+_NOT_SENT: Final = None
+Sums = Annotated[bytes, _NOT_SENT]
+"""`page_sums` of a message's content: both sides work them out."""
 
 
 class Role(IntEnum):
@@ -92,12 +103,16 @@ class Message:
         WireError
             A field does not fit its place.
         """
+        return b"".join(self.parts())
+
+    def parts(self) -> tuple[bytes, bytes | memoryview]:
+        """Return the payload of its frame in two: the fixed fields, and the tail."""
         layout = _LAYOUTS[type(self)]
         values = [getattr(self, name) for name in layout.names]
         for name, kind, value in zip(layout.names, layout.kinds, values, strict=True):
             if type(value) is bytes and len(value) != kind.size:
                 raise WireError(f"{_name(self)}: {name} wants {kind.size} bytes, not {len(value)}")
-        tail: bytes = b""
+        tail: bytes | memoryview = b""
         if layout.ranges:
             tail = b"".join(_RANGE.pack(*pair) for pair in getattr(self, layout.tail))
         elif layout.tail:
@@ -105,13 +120,20 @@ class Message:
         if len(tail) > layout.limit:
             raise WireError(f"{_name(self)}: {len(tail)} bytes, at most {layout.limit} fit")
         try:
-            return layout.fixed.pack(*values) + tail
+            return layout.fixed.pack(*values), tail
         except struct.error:
             raise WireError(f"{_name(self)}: a number does not fit its field: {values}") from None
 
     @classmethod
-    def unpack(cls, payload: bytes | memoryview) -> Self:
-        """Return the message that a payload holds.
+    def unpack(cls, payload: bytes | memoryview, **known: bytes) -> Self:
+        """Return the message that a payload holds, of whose memory it may be a part.
+
+        Parameters
+        ----------
+        payload
+            Of its frame.
+        known
+            What is known of it already.
 
         Raises
         ------
@@ -120,7 +142,7 @@ class Message:
         """
         layout = _LAYOUTS[cls]
         size = layout.fixed.size
-        tail = bytes(payload[size:])
+        tail = payload[size:]
         if len(payload) < size or len(tail) > layout.limit:
             raise WireError(f"{_name(cls)}: {len(payload)} bytes do not fit its fields")
         values = dict(zip(layout.names, layout.fixed.unpack(payload[:size]), strict=True))
@@ -134,7 +156,7 @@ class Message:
             values[layout.tail] = tuple(_RANGE.iter_unpack(tail))
         elif layout.tail:
             values[layout.tail] = tail
-        return cls(**values)
+        return cls(**values, **known)
 
 
 class _Layout(NamedTuple):
@@ -147,21 +169,26 @@ class _Layout(NamedTuple):
     tail: str
     limit: int
     ranges: bool
+    pages: bool
+    """The tail is the content of pages."""
 
 
 def _layout(cls: type[Message]) -> _Layout:
-    names, codes, flags, tail, limit, ranges = [], [], [], "", 0, False
+    names, codes, flags, tail, limit, ranges, pages = [], [], [], "", 0, False, False
     hints = get_type_hints(cls, include_extras=True)
-    for field in fields(cls):  # type: ignore[arg-type]
-        kind, how = get_args(hints[field.name])
-        if isinstance(how, str):
-            names.append(field.name)
+    for each in fields(cls):  # type: ignore[arg-type]
+        kind, how = get_args(hints[each.name])
+        if how is _NOT_SENT:
+            pages = True
+        elif isinstance(how, str):
+            names.append(each.name)
             codes.append(how)
-            flags += [field.name] * (kind is bool)
+            flags += [each.name] * (kind is bool)
         else:
-            tail, limit, ranges = field.name, how, kind is not bytes
+            tail, limit, ranges = each.name, how, get_origin(kind) is tuple
     kinds = [struct.Struct(f">{code}") for code in codes]
-    return _Layout(struct.Struct(">" + "".join(codes)), names, kinds, flags, tail, limit, ranges)
+    fixed = struct.Struct(">" + "".join(codes))
+    return _Layout(fixed, names, kinds, flags, tail, limit, ranges, pages)
 
 
 _RANGE: Final = struct.Struct(">II")
@@ -289,11 +316,15 @@ class Page(Message):
     number: U32
     zero: Flag
     data: Annotated[bytes, PAGE] = b""
+    sums: Sums = field(init=False, repr=False, compare=False)
+    known: InitVar[bytes] = b""
+    """The sums, where the decoder has worked them out."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known: bytes) -> None:
         _check_pages(self, self.number, 1)
         if len(self.data) != (0 if self.zero else PAGE):
             raise WireError(f"Page: {len(self.data)} bytes of content, zero={self.zero}")
+        object.__setattr__(self, "sums", known or page_sums(self.data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +334,12 @@ class Pages(Message):
     first: U32
     count: U32
     zero: Flag
-    data: Annotated[bytes, MAX_RUN * PAGE] = b""
+    data: Annotated[bytes | memoryview, MAX_RUN * PAGE] = b""
+    sums: Sums = field(init=False, repr=False, compare=False)
+    known: InitVar[bytes] = b""
+    """The sums, where the decoder has worked them out."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known: bytes) -> None:
         _check_pages(self, self.first, self.count)
         if self.count > MAX_RUN:
             raise WireError(f"Pages: {self.count} pages, at most {MAX_RUN} at once")
@@ -313,6 +347,7 @@ class Pages(Message):
             raise WireError(
                 f"Pages: {len(self.data)} bytes of {self.count} pages, zero={self.zero}"
             )
+        object.__setattr__(self, "sums", known or page_sums(self.data))
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,13 +444,22 @@ _LAYOUTS: Final = {cls: _layout(cls) for cls in _NUMBERS}
 
 def frame(message: Message, sequence: int) -> bytes:
     """Return a message as the frame with that sequence."""
-    payload = message.pack()
-    header = HEADER.pack(MAGIC, VERSION, _NUMBERS[type(message)], sequence, len(payload), 0)
-    return header[:-4] + _crc(header, payload).to_bytes(4, "big") + payload
+    return b"".join(_frame_parts(message, sequence))
 
 
-def _crc(header: bytes, payload: bytes | memoryview) -> int:
-    return zlib.crc32(payload, zlib.crc32(header[:-4]))
+def _frame_parts(message: Message, sequence: int) -> tuple[bytes, bytes | memoryview]:
+    fixed, tail = message.parts()
+    size = len(fixed) + len(tail)
+    header = HEADER.pack(MAGIC, VERSION, _NUMBERS[type(message)], sequence, size, 0)[:-4]
+    counted = message.sums if isinstance(message, (Page, Pages)) else tail
+    return header + _crc(header, fixed, counted).to_bytes(4, "big") + fixed, tail
+
+
+def _crc(*parts: bytes | memoryview) -> int:
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    return crc
 
 
 class Encoder:
@@ -425,7 +469,7 @@ class Encoder:
     --------
     >>> encoder = Encoder()
     >>> encoder.encode(Ping(7)).hex(" ", 4)
-    '564d0102 00000000 00000004 d73184fa 00000007'
+    '564d0202 00000000 00000004 ab50a121 00000007'
     """
 
     def __init__(self) -> None:
@@ -433,32 +477,88 @@ class Encoder:
 
     def encode(self, message: Message) -> bytes:
         """Return the next frame."""
-        data = frame(message, self._sequence)
+        return b"".join(self.parts(message))
+
+    def parts(self, message: Message) -> tuple[bytes | memoryview, ...]:
+        """Return the next frame, in two parts where much would have to be copied for one."""
+        parts = _frame_parts(message, self._sequence)
         self._sequence = (self._sequence + 1) % SEQUENCES
-        return data
+        return parts if len(parts[1]) > _LEAST else (b"".join(parts),)
 
 
 class Decoder:
     """Finds the messages in the bytes of one direction of a connection.
 
-    It keeps no more than one frame that is not complete. After an error nothing can be read.
+    It keeps no more than one frame that is not complete, and what came with it. After an error
+    nothing can be read.
+
+    Content of pages that is longer than 64 KiB is not copied: the message is given the buffer that
+    it came in, and whoever is done with it may give that back.
     """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = memoryview(bytearray(_ROOM))
+        self._spare: list[memoryview] = []
+        """Buffers that were given back."""
+        self._begin = self._end = 0
+        """Where in it the bytes are that have not been read."""
+        self._wanted = HEADER.size
+        """How many bytes of a frame must be there before more can be said."""
         self._sequence = 0
         self._error: WireError | None = None
 
-    def feed(self, data: bytes | memoryview) -> Iterator[Message]:
-        """Take bytes as they come, and yield the messages that are complete now.
+    def room(self) -> memoryview:
+        """Return where the next bytes go; `filled` is told how many came.
+
+        The rest of a big frame goes to where it is read from, with the header of the next one.
+        """
+        if self._begin == self._end:
+            self._begin = self._end = 0
+        size = max(self._wanted + HEADER.size, _LEAST)
+        if self._begin + size > len(self._buffer):
+            fits = size <= len(self._buffer)
+            self._move(self._buffer if fits else memoryview(bytearray(size)))
+        return self._buffer[self._end : self._begin + size]
+
+    def _move(self, buffer: memoryview) -> None:
+        """Go on at the beginning of a buffer."""
+        kept = self._end - self._begin
+        buffer[:kept] = self._buffer[self._begin : self._end]
+        self._buffer, self._begin, self._end = buffer, 0, kept
+
+    def give_back(self, message: Message) -> None:
+        """Nobody looks at this message any more: its memory may be used again."""
+        if isinstance(message, Pages) and isinstance(message.data, memoryview):
+            buffer = memoryview(message.data.obj)
+            # One for a big state is not kept.
+            if len(buffer) == _ROOM:
+                self._spare.append(buffer)
+
+    def filled(self, size: int) -> Iterator[Message]:
+        """So many bytes have come: yield the messages that are complete now.
 
         Raises
         ------
         WireError
             While iterating: the bytes are not what a peer of this version sends.
         """
-        self._buffer += data
-        return self._messages()
+        self._end += size
+        try:
+            while (message := self._next()) is not None:
+                yield message
+        except WireError as error:
+            self._error = error
+            raise
+
+    def feed(self, data: bytes | bytearray) -> Iterator[Message]:
+        """Take bytes as they come, and yield messages as `filled` does."""
+        at = 0
+        while at < len(data):
+            with self.room() as room:
+                piece = data[at : at + len(room)]
+                room[: len(piece)] = piece
+            at += len(piece)
+            yield from self.filled(len(piece))
 
     def finish(self) -> None:
         """The connection has ended.
@@ -470,22 +570,15 @@ class Decoder:
         """
         if self._error:
             raise self._error
-        if self._buffer:
-            raise WireError(f"the connection ended {len(self._buffer)} bytes into a frame")
-
-    def _messages(self) -> Iterator[Message]:
-        try:
-            while (message := self._next()) is not None:
-                yield message
-        except WireError as error:
-            self._error = error
-            self._buffer.clear()
-            raise
+        if self._begin < self._end:
+            raise WireError(f"the connection ended {self._end - self._begin} bytes into a frame")
 
     def _next(self) -> Message | None:
         if self._error:
             raise self._error
-        buffer = self._buffer
+        buffer = self._buffer[self._begin : self._end]
+        if HEADER.size < self._wanted > len(buffer):
+            return None
         if not MAGIC.startswith(buffer[: len(MAGIC)]):
             raise WireError(f"no frame begins with {bytes(buffer[:2])!r}: is this a migration?")
         if len(buffer) > 2 and buffer[2] != VERSION:
@@ -497,20 +590,26 @@ class Decoder:
             raise WireError(f"no message has type {buffer[3]:#x}")
         if len(buffer) < HEADER.size:
             return None
-        header = bytes(buffer[: HEADER.size])
-        _, _, number, sequence, length, crc = HEADER.unpack(header)
+        _, _, number, sequence, length, crc = HEADER.unpack_from(buffer)
         cls = TYPES[number]
         layout = _LAYOUTS[cls]
         if not layout.fixed.size <= length <= layout.fixed.size + layout.limit:
             raise WireError(f"{_name(cls)}: {length} bytes do not fit its fields")
-        if len(buffer) < HEADER.size + length:
+        self._wanted = HEADER.size + length
+        if len(buffer) < self._wanted:
             return None
-        with memoryview(buffer) as view, view[HEADER.size : HEADER.size + length] as payload:
-            if _crc(header, payload) != crc:
-                raise WireError(f"{_name(cls)}: damaged on the way (CRC)")
-            self._check_sequence(sequence)
-            message = cls.unpack(payload)
-        del buffer[: HEADER.size + length]
+        payload = buffer[HEADER.size : self._wanted]
+        fixed, tail = payload[: layout.fixed.size], payload[layout.fixed.size :]
+        known = {"known": page_sums(tail)} if layout.pages else {}
+        if _crc(buffer[: HEADER.size - 4], fixed, known.get("known", tail)) != crc:
+            raise WireError(f"{_name(cls)}: damaged on the way (CRC)")
+        self._check_sequence(sequence)
+        given = layout.pages and len(tail) > _LEAST
+        message = cls.unpack(payload if given else bytes(payload), **known)
+        self._begin += self._wanted
+        if given:
+            self._move(self._spare.pop() if self._spare else memoryview(bytearray(_ROOM)))
+        self._wanted = HEADER.size
         self._sequence = (sequence + 1) % SEQUENCES
         return message
 
@@ -556,7 +655,9 @@ def unpack_frames(data: bytes) -> list[Message]:
 def describe(message: Message) -> dict[str, Any]:
     """Return a message for a log: its fields, of long bytes only how many."""
     row: dict[str, Any] = {"message": _name(message)}
-    for field in fields(message):  # type: ignore[arg-type]
-        value = getattr(message, field.name)
-        row[field.name] = f"{len(value)} bytes" if isinstance(value, bytes) else value
+    for each in fields(message):  # type: ignore[arg-type]
+        if each.repr:
+            value = getattr(message, each.name)
+            long = isinstance(value, (bytes, memoryview))
+            row[each.name] = f"{len(value)} bytes" if long else value
     return row

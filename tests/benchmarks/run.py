@@ -51,15 +51,6 @@ some at a time, devices answered without the general exit (a twelfth less), time
 they are due (a tenth less), PSTATE written without the binding's own call. Half of it again would
 take the GIC out of Python.
 """,
-    "migration of 256 MB; socket to socket": """
-It came to 0.31 in the median, 0.29 to 0.34, on two idle cores; to 0.48 with both shared with other
-programs, which slow the plain copy more. Measured on the busy ones: a frame of
-64 pages takes the destination 0.09 ms to find and check (0.06 of it CRC-32), 0.09 for the sums of
-its pages, and 0.16 to put in place, in memory that is touched for the first time. The source takes
-0.08 to make it and, at the end, 0.09 to sum its pages, which nothing overlaps.
-Tried: turns of 0.2 ms instead of 5 for the interpreter's threads, reading into one buffer, pages
-placed 64 at a time. Half of it again would take the sums of pages out of Python.
-""",
 }
 """The rows that may stay below their floors, with where the time goes and what was tried."""
 

@@ -14,6 +14,8 @@ from sdeiviz.experiment import (
     load,
     load_postcopy,
     report,
+    sweep_jobs,
+    swept,
 )
 from sdeiviz.experiment.table import Row
 from tests.experiment.bench import fake_run
@@ -127,3 +129,33 @@ def test_where_a_gain_falls(computed, word):
     text = claim(ours, rows)
     assert f" {word} " in text
     assert ("For a reason." in text) is (word != "within")
+
+
+def swept_rows() -> list[Row]:
+    """Rows of the sweep of Ms: with m of them C computes m times 100 where the guest is told."""
+    ours = load_postcopy()
+    rows = []
+    for job in sweep_jobs("faulting", ours):
+        computed = 100 * (job.case.m if job.mode == "arm64-v4" else 1)
+        made = migrated("preempt", job.mode, 1, computed, 50)
+        rows.append(job.inputs() | {k: v for k, v in made.items() if k.startswith("result.")})
+    return rows
+
+
+def test_a_sweep_is_compared_value_by_value():
+    found = swept("faulting", load_postcopy(), swept_rows())
+    assert [(value, line.mode, line.gain) for value, line in found] == [
+        (1, "arm64-v4", 0),
+        (2, "arm64-v4", 1),
+        (4, "arm64-v4", 3),
+        (8, "arm64-v4", 7),
+    ]
+
+
+def test_a_sweep_that_lacks_a_run():
+    rows = swept_rows()
+    with pytest.raises(ExperimentError, match="sweep faulting: no row of sync at 4"):
+        swept("faulting", load_postcopy(), rows[:4] + rows[5:])
+    changed = load_postcopy().set("costs.exit", 1300)
+    with pytest.raises(ExperimentError, match="no row of sync at 1"):
+        swept("faulting", changed, rows)

@@ -6,8 +6,8 @@ import pytest
 
 from sdeiviz import VirtualMachine
 from sdeiviz.errors import Error
-from sdeiviz.machine import Paging
-from sdeiviz.migration import Bitmap, ProtocolError
+from sdeiviz.machine import GuestMemory, GuestMemoryError, Paging
+from sdeiviz.migration import Bitmap, Destination, ProtocolError, Source
 from sdeiviz.migration.wire import (
     Advise,
     Discard,
@@ -19,6 +19,7 @@ from sdeiviz.migration.wire import (
     Pages,
     RequestPages,
     Run,
+    Shut,
     State,
     pack_frames,
 )
@@ -167,3 +168,91 @@ def test_a_machine_places_neighbours_once(resident: int | None) -> None:
     for first, count, wrong in ((250, 7, None), (-1, 2, None), (5, 0, None), (5, 2, b"x")):
         with pytest.raises(Error):
             vm.place_pages(first, count, wrong)
+
+
+def flushed(source: Source, destination: Destination) -> Message:
+    """Let everything over there, and return the last answer."""
+    for message in pulled(source):
+        destination.receive(message)
+    *_, last = pulled(destination)
+    return last
+
+
+@pytest.mark.parametrize("bulk", [1, 4])
+def test_what_was_sent_before_the_switch_is_read_again_for_the_sum_and_nothing_else(
+    bulk: int,
+) -> None:
+    old, source, _, destination = pair([1, 2, 3, 4, 5, 6, 7, 8], bulk=bulk)
+    reads: list[int] = []
+    read = old.read
+
+    def count_reads(first: int, count: int) -> bytes:
+        reads.extend(range(first, first + count))
+        return read(first, count)
+
+    source._read = count_reads
+    source.start()
+    while len(reads) < 4:
+        message = source.pull()
+        assert message
+        destination.receive(message)
+    old.write(1, 20)
+    source.switch(STATE)
+    reads.clear()
+    assert flushed(source, destination) == Shut(0)
+    # Those that go over now, and 0, 2 and 3, which went before.
+    assert sorted(reads) == [*range(8)]
+
+
+@pytest.mark.parametrize("bulk", [1, 4])
+def test_a_write_that_the_log_has_lost_is_found_at_the_end(bulk: int) -> None:
+    old, source, _, destination = pair([1, 2, 3, 4, 5, 6, 7, 8], bulk=bulk)
+    source.start()
+    for _ in range(5):
+        if message := source.pull():
+            destination.receive(message)
+    old.values[0] = 99
+    source.switch(STATE)
+    assert flushed(source, destination) == Shut(1)
+    assert destination.state == "failed"
+
+
+def test_a_page_twice_or_in_anothers_place_is_found_at_the_end() -> None:
+    for pages in ([1, 1, 3, 4], [2, 1, 3, 4], [0, 2, 3, 4]):
+        _, source, _, destination = pair([1, 2, 3, 4], bulk=4)
+        source.start()
+        source.switch(STATE)
+        for message in pulled(source):
+            destination.receive(run(0, *pages) if isinstance(message, Pages) else message)
+        *_, last = pulled(destination)
+        assert last == Shut(1), pages
+
+
+def test_pages_have_a_place_in_ram_or_none() -> None:
+    memory = GuestMemory(4 * 4096)
+    memory.place(1, b"a" * 8192)
+    memory.place(3, memoryview(bytearray(b"b" * 8192))[4096:])
+    assert bytes(memory.view) == bytes(4096) + b"a" * 8192 + b"b" * 4096
+    for first, size in ((3, 8192), (4, 4096), (-1, 4096), (0, 5 * 4096)):
+        with pytest.raises(GuestMemoryError, match="have no place"):
+            memory.place(first, b"x" * size)
+    assert bytes(memory.view) == bytes(4096) + b"a" * 8192 + b"b" * 4096
+
+
+@pytest.mark.parametrize(("alike", "read"), [(3, 16), (15, 16), (16, 16 + 40), (20, 16 + 40)])
+def test_a_few_neighbours_are_looked_at_before_many_are_read(alike: int, read: int) -> None:
+    old, source, _, _ = pair([7] * alike + [0] * (40 - alike), bulk=40)
+    reads: list[int] = []
+    content_of = old.read
+
+    def count_reads(first: int, count: int) -> bytes:
+        reads.append(count)
+        return content_of(first, count)
+
+    source._read = count_reads
+    source.start()
+    for _ in range(3):
+        source.pull()
+    assert source.pull() == run(0, *[7] * alike)
+    assert sum(reads) == read
+    assert source.pull() == run(alike, *[0] * (40 - alike))

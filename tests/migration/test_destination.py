@@ -6,7 +6,7 @@ import pytest
 
 from sdeiviz.errors import Error
 from sdeiviz.migration import Bitmap, Destination, DestinationState, ProtocolError
-from sdeiviz.migration.checksum import PageSums
+from sdeiviz.migration.checksum import PageSums, page_sums
 from sdeiviz.migration.wire import (
     Advise,
     Checksum,
@@ -87,7 +87,7 @@ def test_from_the_first_word_to_the_last() -> None:
     assert [new.pages[n] for n in range(4)] == [content(n) for n in (10, 11, 13, 0)]
     sums = PageSums(4)
     for page in range(4):
-        sums.put(page, new.pages[page])
+        sums.put(page, 1, page_sums(new.pages[page]))
     new.pages[0] = b"the guest has written"
     destination.receive(Checksum(sums.digest()))
     destination.receive(End())
@@ -128,8 +128,8 @@ def test_a_page_twice_is_harmless() -> None:
     for page in (2, 3):
         destination.receive(Page(page, True))
     sums = PageSums(4)
-    sums.put(0, content(10))
-    sums.put(1, content(1))
+    sums.put(0, 1, page_sums(content(10)))
+    sums.put(1, 1, page_sums(content(1)))
     destination.receive(Checksum(sums.digest()))
     destination.receive(End())
     assert destination.state is DestinationState.END
@@ -157,8 +157,8 @@ def test_urgent_pages() -> None:
     destination.receive(Page(1, True))
     destination.receive(Page(2, True))
     sums = PageSums(4)
-    sums.put(0, content(10))
-    sums.put(3, content(3))
+    sums.put(0, 1, page_sums(content(10)))
+    sums.put(3, 1, page_sums(content(3)))
     # The end overtakes a page on the other channel.
     destination.receive(Checksum(sums.digest()))
     destination.receive(End())

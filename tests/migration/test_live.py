@@ -476,11 +476,11 @@ def test_a_second_source_is_told_to_go() -> None:
 
 GARBAGE: list[tuple[bytes, str]] = [
     (b"GET / HTTP/1.1\r\n\r\n", "no frame begins with"),
-    (b"VM\x02\x40" + bytes(12), "speaks version 2 of the protocol"),
-    (b"VM\x01\x40" + bytes(4) + b"\xff" * 8, "4294967295 bytes do not fit"),
-    (b"VM\x01\x24" + bytes(4) + b"\x7f\xff\xff\xff" + bytes(4), "2147483647 bytes do not fit"),
-    (b"VM\x01\x02\0\0\0\0\0\0\0\4\xd7\x31\x84\xfa\0\0\0\7", "Ping has no place here"),
-    (b"VM\x01", "nothing came for 0.5 s"),
+    (b"VM\x01\x40" + bytes(12), "speaks version 1 of the protocol"),
+    (b"VM\x02\x40" + bytes(4) + b"\xff" * 8, "4294967295 bytes do not fit"),
+    (b"VM\x02\x24" + bytes(4) + b"\x7f\xff\xff\xff" + bytes(4), "2147483647 bytes do not fit"),
+    (b"VM\x02\x02\0\0\0\0\0\0\0\4\xab\x50\xa1\x21\0\0\0\7", "Ping has no place here"),
+    (b"VM\x02", "nothing came for 0.5 s"),
     (b"", "nothing came for 0.5 s"),
 ]
 
@@ -507,7 +507,7 @@ def test_strangers_at_the_door_do_no_harm(data: bytes, reason: str) -> None:
     [
         (b"", "nothing came for 0.5 s"),
         (b"SSH-2.0-OpenSSH\r\n", "no frame begins with"),
-        (b"VM\x02\x40" + bytes(12), "version 2 of the protocol, this sdeiviz version 1"),
+        (b"VM\x01\x40" + bytes(12), "version 1 of the protocol, this sdeiviz version 2"),
     ],
 )
 def test_nobody_we_know_listens(answer: bytes, reason: str) -> None:

@@ -132,7 +132,7 @@ def starts(bulk: int) -> list[int]:
     conversation, forward = Conversation(bulk), Meter()
     conversation.run(forward, Meter())
     data = bytes(forward.all)
-    return [at for at in range(len(data)) if data[at : at + 3] == b"VM\x01"]
+    return [at for at in range(len(data)) if data[at : at + 3] == b"VM\x02"]
 
 
 @pytest.mark.parametrize("bulk", [1, 4])

@@ -1,5 +1,8 @@
 """What a recorder keeps of a migration, told by hand and of real ones."""
 
+from dataclasses import replace
+from itertools import zip_longest
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -311,3 +314,17 @@ def test_what_is_not_there_when_the_guest_runs_is_what_comes_afterwards() -> Non
     assert late == absent
     assert 0 < stages.count(M) < record.pages
     assert D not in stages
+
+
+def test_no_more_bytes_come_than_the_link_carries_however_late_they_are_taken() -> None:
+    migrated = simulation("sync")
+    # Pages of zeros come faster than they are placed, and others pile up behind them.
+    setup = replace(migrated.setup, place=4_000)
+    late = Simulation(migrated.leaving.vm, migrated.arriving.vm, setup)
+    watch = Watched(late)
+    late.migrate()
+    record = watch.record()
+    assert record.bin == 32_768
+    both = zip_longest(record.moved[MAIN], record.moved[URGENT], fillvalue=0)
+    # 1 Gbit/s for 32,768 ns, a frame that began before, and one of the second channel.
+    assert max(map(sum, both)) <= 4096 + 2 * 4121

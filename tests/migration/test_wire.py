@@ -1,6 +1,7 @@
 """Frames as they lie on the wire, and everything that a damaged or foreign stream may hold."""
 
 import binascii
+import random
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -43,33 +44,33 @@ from sdeiviz.migration.wire import (
 
 # Made by hand: the layout typed, the CRC by Python's binascii.
 FRAMES: list[tuple[Message, str]] = [
-    (OpenReturnPath(), "564d0101 00000000 00000000 4df61216"),
-    (Ping(7), "564d0102 00000001 00000004 c04a90b9 00000007"),
-    (Advise(4096, 256, True), "564d0103 00000002 00000009 ba914dd9 00001000 00000100 01"),
-    (Listen(), "564d0104 00000003 00000000 40c12d89"),
-    (Run(), "564d0105 00000004 00000000 e59ae5da"),
+    (OpenReturnPath(), "564d0201 00000000 00000000 a6c1a915"),
+    (Ping(7), "564d0202 00000001 00000004 bc2bb562 00000007"),
+    (Advise(4096, 256, True), "564d0203 00000002 00000009 19c7cb70 00001000 00000100 01"),
+    (Listen(), "564d0204 00000003 00000000 abf6968a"),
+    (Run(), "564d0205 00000004 00000000 0ead5ed9"),
     (
         Discard(((2, 3), (16, 1))),
-        "564d0106 00000005 00000010 c482185f 00000002 00000003 00000010 00000001",
+        "564d0206 00000005 00000010 36d5f5a7 00000002 00000003 00000010 00000001",
     ),
-    (Packaged(b"abc"), "564d0107 00000006 00000003 3a42ba3e 616263"),
-    (Resume(), "564d0109 00000007 00000000 440e6c1e"),
-    (RecvBitmap(), "564d010a 00000008 00000000 ffd3c70a"),
-    (Page(0x1234, True), "564d0120 00000009 00000005 0830a3a9 00001234 01"),
-    (State(b"s"), "564d0121 0000000a 00000001 184a9dbf 73"),
-    (Checksum(bytes(range(32))), "564d0122 0000000b 00000020 533a5b2a" + bytes(range(32)).hex()),
-    (End(), "564d0123 0000000c 00000000 24015532"),
+    (Packaged(b"abc"), "564d0207 00000006 00000003 8788d6f0 616263"),
+    (Resume(), "564d0209 00000007 00000000 af39d71d"),
+    (RecvBitmap(), "564d020a 00000008 00000000 14e47c09"),
+    (Page(0x1234, True), "564d0220 00000009 00000005 194dc9d0 00001234 01"),
+    (State(b"s"), "564d0221 0000000a 00000001 81a8fbbe 73"),
+    (Checksum(bytes(range(32))), "564d0222 0000000b 00000020 6b01d059" + bytes(range(32)).hex()),
+    (End(), "564d0223 0000000c 00000000 cf36ee31"),
     (
         Hello(1, 3, True, b"S" * 16, b"N" * 32, b"d\0\0\0\0"),
-        "564d0140 0000000d 00000038 31d0914e 01 03 01" + "53" * 16 + "4e" * 32 + "64 00000000",
+        "564d0240 0000000d 00000038 ebea666f 01 03 01" + "53" * 16 + "4e" * 32 + "64 00000000",
     ),
-    (Proof(b"P" * 32), "564d0141 0000000e 00000020 c2d35fd8" + "50" * 32),
-    (Shut(1), "564d0181 0000000f 00000004 fc4ba7c7 00000001"),
-    (Pong(7), "564d0182 00000010 00000004 db9be39c 00000007"),
-    (RequestPages(9, 2), "564d0183 00000011 00000008 13f889eb 00000009 00000002"),
-    (ReceivedBitmap(True, 16, b"zz"), "564d0185 00000012 00000007 c40d8a94 01 00000010 7a7a"),
-    (ResumeAck(), "564d0186 00000013 00000000 688292c2"),
-    (Pages(0x1234, 64, True), "564d0124 00000014 00000009 6146f9f7 00001234 00000040 01"),
+    (Proof(b"P" * 32), "564d0241 0000000e 00000020 fae8d4ab" + "50" * 32),
+    (Shut(1), "564d0281 0000000f 00000004 802a821c 00000001"),
+    (Pong(7), "564d0282 00000010 00000004 a7fac647 00000007"),
+    (RequestPages(9, 2), "564d0283 00000011 00000008 f97e5489 00000009 00000002"),
+    (ReceivedBitmap(True, 16, b"zz"), "564d0285 00000012 00000007 9797d110 01 00000010 7a7a"),
+    (ResumeAck(), "564d0286 00000013 00000000 83b529c1"),
+    (Pages(0x1234, 64, True), "564d0224 00000014 00000009 c2107f5e 00001234 00000040 01"),
 ]
 STREAM = b"".join(bytes.fromhex(text) for _, text in FRAMES)
 MESSAGES = [message for message, _ in FRAMES]
@@ -82,10 +83,15 @@ def decoded(*pieces: bytes) -> list[Message]:
     return messages
 
 
-def raw(kind: int, payload: bytes, sequence: int = 0, magic: bytes = b"VM\x01") -> bytes:
+def raw(kind: int, payload: bytes, sequence: int = 0, magic: bytes = b"VM\x02") -> bytes:
     """A frame whose CRC is right, whatever it holds."""
     head = magic + bytes([kind]) + sequence.to_bytes(4, "big") + len(payload).to_bytes(4, "big")
-    return head + binascii.crc32(head + payload).to_bytes(4, "big") + payload
+    counted = payload
+    if begin := {0x20: 5, 0x24: 9}.get(kind):
+        counted = payload[:begin]
+        for at in range(begin, len(payload), 4096):
+            counted += binascii.crc32(payload[at : at + 4096]).to_bytes(4, "big")
+    return head + binascii.crc32(head + counted).to_bytes(4, "big") + payload
 
 
 def refused(*pieces: bytes) -> str:
@@ -104,7 +110,7 @@ def test_every_message_as_it_lies_on_the_wire() -> None:
 
 def test_a_page_takes_21_bytes_more_than_its_content() -> None:
     data = frame(Page(5, False, b"\xaa" * 4096), 0)
-    assert data[:21].hex() == "564d0120000000000000100599791dc50000000500"
+    assert data[:21].hex() == "564d022000000000000010058991b9c50000000500"
     assert data[21:] == b"\xaa" * 4096
     assert len(frame(Page(5, True), 0)) == 21
 
@@ -112,7 +118,7 @@ def test_a_page_takes_21_bytes_more_than_its_content() -> None:
 def test_64_pages_take_25_bytes_more_than_their_content() -> None:
     content = bytes(range(1, 65)) * 4096
     data = frame(Pages(5, 64, False, content), 0)
-    assert data[:25].hex() == "564d012400000000000400098542a5d0000000050000004000"
+    assert data[:25].hex() == "564d022400000000000400094251da4c000000050000004000"
     assert data[25:] == content
     assert decoded(data) == [Pages(5, 64, False, content)]
 
@@ -182,23 +188,23 @@ def test_the_sequence_begins_again_after_the_last() -> None:
 REFUSED: list[tuple[str, bytes, str]] = [
     ("another protocol", b"GET / HTTP/1.1\r\n", r"no frame begins with b'GE'"),
     ("its first byte", b"G", r"no frame begins with b'G'"),
-    ("the next version", raw(2, bytes(4), magic=b"VM\x02"), "speaks version 2 .* version 1"),
-    ("its first three bytes", b"VM\x02", "speaks version 2"),
-    ("an unknown type", b"VM\x01\x08", "no message has type 0x8"),
+    ("the next version", raw(2, bytes(4), magic=b"VM\x03"), "speaks version 3 .* version 2"),
+    ("its first three bytes", b"VM\x01", "speaks version 1"),
+    ("an unknown type", b"VM\x02\x08", "no message has type 0x8"),
     ("too long for its type", raw(2, bytes(5)), "Ping: 5 bytes do not fit"),
     ("too short for its type", raw(2, bytes(3)), "Ping: 3 bytes do not fit"),
     ("one byte for nothing", raw(1, b"x"), "OpenReturnPath: 1 bytes do not fit"),
-    ("4 GiB of page", b"VM\x01\x20" + bytes(4) + b"\xff" * 8, "Page: 4294967295 bytes do not fit"),
-    ("16 MiB and more of state", b"VM\x01\x21" + bytes(4) + b"\1\0\0\1" + bytes(4), "16777217"),
+    ("4 GiB of page", b"VM\x02\x20" + bytes(4) + b"\xff" * 8, "Page: 4294967295 bytes do not fit"),
+    ("16 MiB and more of state", b"VM\x02\x21" + bytes(4) + b"\1\0\0\1" + bytes(4), "16777217"),
     ("a zero page with content", raw(0x20, bytes(4) + b"\1x"), "1 bytes of content, zero=True"),
     ("a page without content", raw(0x20, bytes(5)), "0 bytes of content, zero=False"),
     ("half a page", raw(0x20, bytes(5 + 2048)), "2048 bytes of content"),
-    ("65 pages", raw(0x24, b"\0\0\0\0\0\0\0\x41\1"), "65 pages, at most 64"),
+    ("257 pages", raw(0x24, b"\0\0\0\0\0\0\1\1\1"), "257 pages, at most 256"),
     ("no pages", raw(0x24, bytes(8) + b"\1"), "Pages: no pages 0 to -1"),
     ("pages that go on beyond", raw(0x24, b"\0\x7f\xff\xff\0\0\0\2\1"), "8388607 to 8388608"),
     ("two pages and half", raw(0x24, bytes(7) + b"\2\0" + bytes(6000)), "6000 bytes of 2 pages"),
     ("zero pages with content", raw(0x24, bytes(7) + b"\2\1" + bytes(8192)), "2 pages, zero=True"),
-    ("more than 64 pages", raw(0x24, bytes(9 + 65 * 4096)), "Pages: 266249 bytes do not fit"),
+    ("too many pages", raw(0x24, bytes(9 + 257 * 4096)), "Pages: 1052681 bytes do not fit"),
     ("a flag of 2", raw(0x20, bytes(4) + b"\2"), "zero is 2, neither 0 nor 1"),
     ("a page beyond all RAM", raw(0x20, b"\0\x80\0\0\1"), "no pages 8388608 to 8388608"),
     ("half a range", raw(6, bytes(4)), "a range is cut off"),
@@ -225,15 +231,65 @@ def test_refused(name: str, data: bytes, reason: str) -> None:
 def test_a_length_is_refused_before_anything_is_kept_for_it() -> None:
     decoder = Decoder()
     with pytest.raises(WireError):
-        [*decoder.feed(b"VM\x01\x20" + bytes(4) + b"\xff" * 8 + bytes(1 << 16))]
-    assert not decoder._buffer
+        [*decoder.feed(b"VM\x02\x20" + bytes(4) + b"\xff" * 8 + bytes(1 << 16))]
+    assert len(decoder._buffer) < 2 << 20
+    with pytest.raises(WireError):
+        decoder.finish()
     decoder = Decoder()
     for _ in range(100):
         assert not [*decoder.feed(b"")]
     page = frame(Page(0, False, b"x" * 4096), 0)
     for at in range(0, len(page) - 1, 7):
         assert not [*decoder.feed(page[at : min(at + 7, len(page) - 1)])]
-    assert len(decoder._buffer) < len(page)
+    with pytest.raises(WireError, match="ended 4116 bytes into a frame"):
+        decoder.finish()
+
+
+def test_content_of_many_pages_lies_where_it_came_until_it_is_given_back() -> None:
+    contents = [bytes([n]) * (17 * 4096) for n in range(1, 5)]
+    encoder, decoder = Encoder(), Decoder()
+    stream = b"".join(encoder.encode(Pages(0, 17, False, content)) for content in contents)
+    messages = [*decoder.feed(stream)]
+    assert messages == [Pages(0, 17, False, content) for content in contents]
+    first = messages[0]
+    assert isinstance(first, Pages)
+    assert isinstance(first.data, memoryview)
+    assert len({id(message.data.obj) for message in messages if isinstance(message, Pages)}) == 4
+    # Two more, of which only one can have what was given back, and only the second: the buffer in
+    # which the first of them comes is there already.
+    decoder.give_back(first)
+    for n in (5, 6):
+        [message] = decoder.feed(encoder.encode(Pages(0, 17, False, bytes([n]) * (17 * 4096))))
+        assert isinstance(message, Pages)
+        assert bytes(message.data) == bytes([n]) * (17 * 4096)
+        assert (message.data.obj is first.data.obj) is (n == 6)
+    assert [message.data[0] for message in messages[1:]] == [2, 3, 4]
+    assert [message.sums for message in messages[1:]] == [
+        binascii.crc32(content[:4096]).to_bytes(4, "big") * 17 for content in contents[1:]
+    ]
+
+
+def test_few_pages_and_all_else_are_copied() -> None:
+    encoder, decoder = Encoder(), Decoder()
+    small = Pages(0, 16, False, b"s" * (16 * 4096))
+    got = [*decoder.feed(encoder.encode(small) + encoder.encode(State(b"t" * 100_000)))]
+    [*decoder.feed(encoder.encode(Pages(0, 200, False, bytes(200 * 4096))))]
+    assert got == [small, State(b"t" * 100_000)]
+    assert all(type(data) is bytes for data in (got[0].data, got[1].state))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("pages", [1, 2, 17, 256])
+def test_damage_anywhere_in_content(pages: int) -> None:
+    content = random.Random(pages).randbytes(pages * 4096)
+    data = frame(Pages(7, pages, False, content), 0)
+    assert decoded(data) == [Pages(7, pages, False, content)]
+    for at in (25, 25 + 4095, len(data) - 4096, len(data) - 1):
+        damaged = bytearray(data)
+        damaged[at] ^= 0x10
+        assert refused(bytes(damaged)) == "Pages: damaged on the way (CRC)"
+    if pages > 1:
+        exchanged = data[:25] + content[4096:8192] + content[:4096] + content[8192:]
+        assert refused(exchanged) == "Pages: damaged on the way (CRC)"
 
 
 UNSENDABLE: list[tuple[Callable[[], bytes], str]] = [

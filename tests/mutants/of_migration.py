@@ -14,15 +14,31 @@ METRICS = "sdeiviz/migration/metrics.py"
 RECORD = "sdeiviz/migration/record.py"
 SIMULATION = "sdeiviz/migration/simulation.py"
 GUEST = "sdeiviz/migration/guest.py"
+REPLAY = "sdeiviz/migration/replay.py"
 
 MUTATIONS = [
-    Mutation(WIRE, "VERSION: Final = 1", "VERSION: Final = 2", "the version of the protocol"),
+    Mutation(WIRE, "VERSION: Final = 2", "VERSION: Final = 3", "the version of the protocol"),
     Mutation(WIRE, "0x85: ReceivedBitmap", "0x84: ReceivedBitmap", "REQ_PAGES' number"),
     Mutation(WIRE, '">2sBBIII"', '"<2sBBIII"', "little-endian headers"),
+    Mutation(WIRE, "crc = zlib.crc32(part, crc)", "crc = zlib.crc32(part)", "no CRC of headers"),
     Mutation(
-        WIRE, "zlib.crc32(payload, zlib.crc32(header[:-4]))", "zlib.crc32(payload)", "no CRC of it"
+        WIRE,
+        'if _crc(buffer[: HEADER.size - 4], fixed, known.get("known", tail)) != crc:',
+        "if False:",
+        "damage passes",
     ),
-    Mutation(WIRE, "if _crc(header, payload) != crc:", "if False:", "damage passes"),
+    Mutation(
+        WIRE,
+        "self._move(self._spare.pop() if self._spare else memoryview(bytearray(_ROOM)))",
+        "pass",
+        "what comes next is written over content that is still looked at",
+    ),
+    Mutation(
+        WIRE,
+        "            if len(buffer) == _ROOM:\n",
+        "            if False:\n",
+        "new memory each time",
+    ),
     Mutation(WIRE, "        self._check_sequence(sequence)\n", "", "frames twice, or missing"),
     Mutation(WIRE, "if ahead >= SEQUENCES // 2:", "if ahead >= SEQUENCES:", "twice is missing"),
     Mutation(
@@ -38,7 +54,6 @@ MUTATIONS = [
         "a frame of 4 GiB is waited for",
     ),
     Mutation(WIRE, "            self._error = error\n", "", "goes on after damage"),
-    Mutation(WIRE, "            self._buffer.clear()\n", "", "keeps what is no use"),
     Mutation(WIRE, "if values[name] > 1:", "if values[name] > 2:", "a flag of 2"),
     Mutation(WIRE, "if len(tail) % _RANGE.size:", "if False:", "half a range is a traceback"),
     Mutation(WIRE, "(0 if self.zero else PAGE)", "(0 if self.zero else len(self.data))", "half"),
@@ -120,7 +135,8 @@ MUTATIONS = [
         "~self._value() & (1 << self.pages - 1) - 1",
         "the last one",
     ),
-    Mutation(CHECKSUM, '    if sys.byteorder == "little":\n', "    if False:\n", "the byte order"),
+    Mutation(CHECKSUM, 'f">{len(sums)}I"', 'f"<{len(sums)}I"', "the byte order"),
+    Mutation(CHECKSUM, "at : at + PAGE]) for", "at : at + 64]) for", "only where a page begins"),
     Mutation(SOURCE, "                self.may_run_on = False\n", "", "two guests"),
     Mutation(
         SOURCE,
@@ -144,6 +160,12 @@ MUTATIONS = [
         "            self._dirty |= self._received.inverted()\n",
         "what is older there is believed",
     ),
+    Mutation(
+        SOURCE,
+        "        if self.state is SourceState.POSTCOPY:\n            self._sums",
+        "        if True:\n            self._sums",
+        "a write that the log has lost stays unnoticed",
+    ),
     Mutation(SOURCE, "        self._requests.clear()\n", "", "requests outlive a connection"),
     Mutation(
         SOURCE,
@@ -165,7 +187,7 @@ MUTATIONS = [
         SOURCE, "        if first + count > self._pages:\n", "        if False:\n", "any page"
     ),
     Mutation(
-        SOURCE, "        if data == ZERO_PAGE:\n", "        if False:\n", "zero pages in full"
+        SOURCE, "        zero = data == ZERO_PAGE\n", "        zero = False\n", "zero pages in full"
     ),
     Mutation(
         SOURCE,
@@ -244,8 +266,8 @@ MUTATIONS = [
     Mutation(
         DESTINATION,
         "        if not self.runs or page not in self._received:\n"
-        "            self._sums.put(page, data)\n",
-        "        self._sums.put(page, data)\n",
+        "            self._sums.put(page, 1, sums)\n",
+        "        self._sums.put(page, 1, sums)\n",
         "sums of what is not placed",
     ),
     Mutation(DESTINATION, "Shut(0 if intact else 1)", "Shut(0)", "all is well"),
@@ -289,7 +311,8 @@ MUTATIONS = [
     Mutation(
         RECORD, "            _apply(self._before, forgotten)\n", "            pass\n", "a hole"
     ),
-    Mutation(RECORD, "if change.time > time:", "if change.time >= time:", "one change too early"),
+    Mutation(RECORD, "].time <= time:", "].time < time:", "one change too late"),
+    Mutation(RECORD, "time if came is None else came", "time", "bytes come when they are taken"),
     Mutation(RECORD, "        self.forgotten += 1\n", "", "what is left out is not counted"),
     Mutation(RECORD, "[sum(row[n : n + 2])", "[max(row[n : n + 2])", "bytes are lost"),
     Mutation(
@@ -323,5 +346,24 @@ MUTATIONS = [
         'self.vm.pause(StopReason.MOMENT, "every page is there")',
         "pass",
         "the end comes late",
+    ),
+    # -- lived through again
+    Mutation(REPLAY, "run - source.time", "run - source.time + 1000", "pages come too early"),
+    Mutation(
+        REPLAY, "None if zero else self._read(page)", "self._read(page)", "a zero page is copied"
+    ),
+    Mutation(REPLAY, 'self._next = state["next"]', "pass", "going back brings no page back"),
+    # -- outages
+    Mutation(
+        SIMULATION,
+        "        if self.destination.runs:\n",
+        "        if self.destination.state is DestinationState.RUNNING:\n",
+        "what is needed without a connection is not asked for",
+    ),
+    Mutation(
+        SIMULATION,
+        "if self.source.state is SourceState.PAUSED:",
+        "if True:",
+        "a migration that has failed is resumed",
     ),
 ]

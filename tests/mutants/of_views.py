@@ -9,6 +9,8 @@ VCPUS = "sdeiviz/views/migration/vcpus.py"
 LATENCY = "sdeiviz/views/migration/latency.py"
 WIRE = "sdeiviz/views/migration/wire.py"
 SUMMARY = "sdeiviz/views/migration/summary.py"
+GAINS = "sdeiviz/views/gains.py"
+SWEEPS = "sdeiviz/views/sweeps.py"
 
 MUTATIONS = [
     Mutation(PAGES, "whole[row][one + 1][stage] += 1", "whole[row][one][stage] += 1", "twice"),
@@ -59,4 +61,19 @@ MUTATIONS = [
     Mutation(WIRE, "or line.end != WIRE or", "or line.start != WIRE or", "no bars"),
     Mutation(WIRE, "max(end, bars[-1][1])", "end", "a bar ends with what was sent last"),
     Mutation(SUMMARY, "sum(r['bytes'][1:])", "sum(r['bytes'])", "all bytes are urgent"),
+    Mutation(GAINS, "- _LOW) * _PLOT", "+ _LOW) * _PLOT", "dots at another gain"),
+    Mutation(GAINS, "percent(2 * old", "percent(old", "half of what can be won"),
+    Mutation(GAINS, "latency - work - host) / (", "latency - work) / (", "messages cost nothing"),
+    Mutation(GAINS, "if line.gain is not None:", "if True:", "a dot for no gain"),
+    Mutation(GAINS, "case.c and case.m == case.c", "case.c", "any bound is drawn as one"),
+    Mutation(GAINS, "dict.fromkeys([CLAIM, *names])", "dict.fromkeys(names)", "no claim"),
+    Mutation(SWEEPS, "high - min(ratio, high)", "high - ratio", "points above the panel"),
+    Mutation(SWEEPS, '"beyond" if out else kind', "kind", "what is beyond looks like the top"),
+    Mutation(SWEEPS, "bound(case.m, case.c)", "bound(of.m, of.c)", "the bound stays"),
+    Mutation(
+        SWEEPS,
+        'f"{value / size:g}",\n',
+        'f"{value:g}",\n',
+        "nanoseconds that are called microseconds",
+    ),
 ]

@@ -9,7 +9,14 @@ import jupytext
 import nbformat
 
 DIRECTORY = Path(__file__).parents[2] / "notebooks"
-COURSE = ("00_start_here", "01_registration", "02_delivery", "03_async_page_fault")
+COURSE = (
+    "00_start_here",
+    "01_registration",
+    "02_delivery",
+    "03_async_page_fault",
+    "04_postcopy",
+    "05_the_claim",
+)
 """In the order of reading."""
 
 

@@ -1,6 +1,10 @@
 """Pictures and tables for notebooks, and the guest of the third."""
 
-from sdeiviz.classroom import Figure, drawing, swapping, table
+from typing import Any
+
+import pytest
+
+from sdeiviz.classroom import Figure, drawing, progress, swapping, table
 from sdeiviz.machine.latency import Constant
 
 
@@ -39,3 +43,14 @@ def test_the_guest_is_told_its_options_and_the_host_its_own() -> None:
     assert (paging.mode, paging.latency, paging.resident) == ("halt", Constant(7), 32)
     # assets/parameters/async_page_fault.toml
     assert (paging.costs.exit, paging.costs.worker) == (1200, 5000)
+
+
+def test_a_bar_follows_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    advance = progress("Runs")
+    (bar,) = shown
+    advance(0, 8)
+    assert (bar.description, bar.value, bar.max) == ("Runs", 0, 8)
+    advance(8, 8)
+    assert bar.value == 8

@@ -14,6 +14,7 @@ from sdeiviz.abi import pstate
 from sdeiviz.classroom import Choice, Clue, Prediction, Question
 from sdeiviz.classroom.course import QUESTIONS
 from sdeiviz.debugger import Snapshot
+from sdeiviz.machine.memory import PageState
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import (
     Console,
@@ -41,7 +42,7 @@ from sdeiviz.trace import (
 FEATURES, ENABLE, STATUS, SIGNAL = 0xC400_0030, 0xC400_0022, 0xC400_0028, 0xC400_002F
 DENIED = (1 << 64) - 3
 DAIF = 0x3C0
-LATENCY, TICK = 250_000, 1_000_000
+LATENCY, TICK, SLICE = 250_000, 1_000_000, 3_000_000
 """Nanoseconds."""
 WAKE_ALL = 0xFFFF_FFFF
 
@@ -140,6 +141,41 @@ def told(scene: Scene) -> bool:
     """Whether the guest has heard of any page; that all are ready comes when it enables."""
     ready = [event for event in of(scene.past, PageReady) if event.token != WAKE_ALL]
     return bool(of(scene.past, EventDelivered) or ready)
+
+
+def wait_of(scene: Scene) -> int:
+    """Nanoseconds from the first fault that a vCPU waited for to the moment."""
+    return scene.at.time - of(scene.past, PageFault)[0].time
+
+
+def asked_for_by_nobody(scene: Scene) -> list[int]:
+    """Pages that came between the first fault and the moment, but the one that was asked for."""
+    asked = of(scene.past, PageFault)[0]
+    since = scene.past[scene.past.index(asked) :]
+    return [event.gfn for event in of(since, FetchDone) if event.gfn != asked.gfn]
+
+
+def missing_before(scene: Scene) -> int:
+    """How many pages before the one that was asked for first are missing still."""
+    pages = scene.at.pages
+    before = pages.states[: of(scene.past, PageFault)[0].gfn - pages.first]
+    return sum(state == PageState.ABSENT for state in before)
+
+
+def blocked(scene: Scene, nth: int) -> VcpuBlocked:
+    return of(scene.past, VcpuBlocked)[nth]
+
+
+def slept(scene: Scene, token: int) -> ProbeHit:
+    """Where M fell asleep over a token."""
+    asleep = [event for event in of(scene.past, ProbeHit) if event.name == "sleep"]
+    return next(event for event in asleep if event.arguments[1] == token)
+
+
+def waited_for_its_turn(scene: Scene) -> bool:
+    """Whether M goes on here, milliseconds after it was woken."""
+    woken = [probe for probe in of(scene.past, ProbeHit) if probe.name == "wake"][-1]
+    return scene.had(ProbeHit, name="switch") and scene.at.time - woken.time > SLICE
 
 
 REFUTED: dict[str, dict[str, Callable[[Scene], bool]]] = {
@@ -271,6 +307,56 @@ REFUTED: dict[str, dict[str, Callable[[Scene], bool]]] = {
         "the two notifications do not know of each other": lambda s: (
             len(of(s.events, PageFault)) == len(of(s.events, EventCancelled)) == 1
         ),
+    },
+    "fetched": {
+        "": lambda s: 600_000 < wait_of(s) < 700_000 and s.had(PageFault, decision="wait"),
+        "the source sends pages in its own order": lambda s: (
+            wait_of(s) < 1_000_000 and missing_before(s) > 250
+        ),
+        "a request overtakes what has been sent": lambda s: (
+            wait_of(s) > 600_000 and 15 <= len(asked_for_by_nobody(s)) <= 20
+        ),
+        "a missing page reads as zeros": lambda s: (
+            s.had(VcpuBlocked) and s.had(VcpuUnblocked) and s.at.index == s.before.index + 1
+        ),
+    },
+    "blocktime": {
+        "": lambda s: (
+            s.had(VcpuUnblocked, vcpu=0)
+            and round((blocked(s, 1).time - blocked(s, 0).time) / 1000) == 22
+            and round((of(s.past, VcpuUnblocked)[0].time - blocked(s, 1).time) / 1000) == 151
+        ),
+        "blocktime is the sum over the vCPUs": lambda s: (
+            round((of(s.past, VcpuUnblocked)[0].time - blocked(s, 0).time) / 1000) == 173 < 324
+        ),
+        "blocktime counts while any vCPU waits": lambda s: (
+            s.had(VcpuBlocked, vcpu=1)
+            and blocked(s, 0).vcpu == 0
+            and s.at.index - blocked(s, 0).index > 1000
+        ),
+        "with two vCPUs one of them always runs": lambda s: (
+            s.had(VcpuUnblocked, vcpu=0) and s.at.index == blocked(s, 1).index
+        ),
+    },
+    "cut-off": {
+        "": lambda s: s.had(PageReady, token=0x8000) and s.had(PageArrived),
+        "without its source a guest cannot run": lambda s: (
+            s.at.time - slept(s, 0x8000).time > 5_000_000 < s.at.index - slept(s, 0x8000).index
+        ),
+        "the source can take the guest back": lambda s: s.had(PageFault, decision="notified"),
+        "what is lost on the wire is lost": lambda s: (
+            s.had(ProbeHit, name="wake")
+            and of(s.events, ProbeHit)[0].arguments[1] == slept(s, 0x8000).arguments[1]
+        ),
+    },
+    "near": {
+        "": waited_for_its_turn,
+        "only time that was lost can be gained": waited_for_its_turn,
+        "a dear notification makes everybody lose": lambda s: (
+            # Without telling it is 2,075.6 us.
+            s.had(ProbeHit, name="end") and s.at.accounts[0]["overhead"] < 2_000_000
+        ),
+        "a sleeper is owed all the time that it slept": waited_for_its_turn,
     },
 }
 

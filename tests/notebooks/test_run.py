@@ -1,4 +1,7 @@
-"""Every notebook runs from top to bottom in a fresh kernel, offline, small, and always the same."""
+"""Every notebook runs from top to bottom in a fresh kernel, offline, small, and always the same.
+
+But for what says of itself that it is wall time.
+"""
 
 import json
 import os
@@ -129,6 +132,76 @@ SHOWN = {
         "lock=0      arm64-v4  65 ",
         "lock=1      arm64-v4  66 ",
     ),
+    "04_postcopy": (
+        "1,000,000,000 bit/s   391, 391, 391, 391, 391,",
+        "  12.7",
+        "10,000,000,000 bit/s  130, 87, 49, 24, 13 ",
+        "0 ns, pre-copy: 0 of 1,024 pages arrived",
+        "1,024 pages, 27.46 ms of virtual time",
+        "18 requests",
+        "source       26,000,000         26,000,000 ",
+        "destination  40,000,000         40,833,872 ",
+        "kernel (kvm-v7), instruction 32,447,200 of 32,447,200",
+        "asks for the page",
+        "PE blocked: nothing runs on it",
+        "+651.89 µs   hypervisor -> thread    M goes on",
+        "wire -> source        RequestPages",
+        "wire                  others: 17 sent, 17 arrived",
+        "PE 0 goes on",
+        "page not present, token 0x1000, as event 1",
+        "runs C compute meanwhile",
+        "page ready, token 0x1000: interrupt raised",
+        "event 1 delivered",
+        "sync\n27.46 ms",
+        "arm64-v4\n27.46 ms",
+        "running 97.0 %, stopped 3.0 %",
+        "total                     27.46 ms    27.46 ms    27.46 ms",
+        "all vCPUs blocked         7.99 ms     0 ns        5.46 ms",
+        "from 128 µs ",
+        "% of the link",
+        ", urgent: never came",
+        "RecvBitmap",
+        "destination -> wire   ReceivedBitmap",
+        "wire -> destination   Resume",
+        ", urgent",
+        "lost before the guest was handed over - may it run at the source? True",
+        "323 of 1024 pages are missing - may it run at the source? False",
+        "here:  kernel: 1 CPUs, GICv2, 384 pages of heap",
+        "there: errors 0",
+        "wall time:   total ",
+        "wall time:   downtime ",
+    ),
+    "05_the_claim": (
+        "+41.0% .. +68.0%",
+        "+65.2%",
+        "+67.5% .. +68.6%",
+        "kernel (kvm-v7), instruction 0",
+        "C's units rise by half, and M's pages fall to a third",
+        "sync      102,774   241       396 µs",
+        "arm64-v4  156,638   79        0 µs",
+        "IntProgress(",
+        "sync      C 311,028 units, M 277 pages",
+        "arm64-v4  C 554,355 units, M 634 pages",
+        "published: v2, 9 Feb 2021     +65 %",
+        "empty_buffer                  +57 % ",
+        "vanilla                       +99 % ",
+        "preempt                       +79 % ",
+        "preempt_fast                  +69 % ",
+        "sequential                    +7 % ",
+        "preempt_work                  +57 % ",
+        "four_to_one                   +312 % ",
+        "v2                            +105 % ",
+        "v2_sequential                 -2 % ",
+        "preempt_fast   Above: at 10 Gbit/s",
+        "preempt_work   331 µs    103 µs  15 µs  +48 %     +57 %     +75 %",
+        "bandwidth     link.bandwidth, Gbit/s  2.5    +67 % ",
+        "work          work.short, µs          200    +28 % ",
+        "order         order                   0      +7 % ",
+        "vcpus  vcpus   1      +80 % ",
+        "vcpus  vcpus   2      +16 % ",
+        "vcpus  vcpus   4      -7 % ",
+        "costs.exit",
+    ),
 }
 
 
@@ -178,7 +251,7 @@ def test_it_runs_cold_offline_small_and_twice_the_same(name: str, tmp_path: Path
     for _ in range(2):
         *cells, last = execute([*read(name).ipynb.cells, peak], tmp_path)
         assert int(text_of([last])) <= PEAK_MIB << 10
-        texts.append(text_of(cells))
+        texts.append(re.sub(r"(?m)^(wall time: .*?) +[\d.]+ ms$", r"\1 ? ms", text_of(cells)))
     assert texts[0] == texts[1]
     rest = texts[0]
     for fragment in SHOWN[name]:

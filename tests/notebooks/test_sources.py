@@ -54,6 +54,17 @@ TERMS = (
     "mailbox",
     "token",
     "IRQ_ACK",
+    "pre-copy",
+    "dirty",
+    "downtime",
+    "page request",
+    "return path",
+    "background push",
+    "blocktime",
+    "urgent channel",
+    "received bitmap",
+    "userfaultfd",
+    "socket buffer",
 )
 
 

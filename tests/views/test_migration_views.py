@@ -430,7 +430,7 @@ def test_what_never_arrives_says_so() -> None:
     recorder = told()
     recorder.sent(2600, URGENT, page(3), 4121)
     lines = wire.life(recorder.record(3000, NONE, {}), 3)
-    assert lines[-1].label == "Page 0x3, urgent: never arrived"
+    assert lines[-1].label == "Page 0x3, urgent: never came"
     assert 'class="stroke failed"' in wire.svg(lines)
 
 

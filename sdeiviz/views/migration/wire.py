@@ -172,7 +172,7 @@ def _message(record: MigrationRecord, passage: Passage, time: int, arrives: bool
     if passage.channel not in (MAIN, RETURN):
         label += f", {CHANNELS[passage.channel]}"
     lost = passage.delivered is None and not record.side
-    label += ": never arrived" * lost
+    label += ": never came" * lost
     kind = "failed" if lost else "call" if passage.channel == RETURN else "deliver"
     return Line(time, start, end, kind, label, passage)
 

@@ -6,6 +6,7 @@ where it would not come there by itself; three in the dispatcher.
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 from sdeiviz.abi import pstate
-from sdeiviz.classroom import swapping
+from sdeiviz.classroom import moving, swapping
 from sdeiviz.debugger import Session
-from sdeiviz.experiment import bound
+from sdeiviz.experiment import bound, load_postcopy, migrate
 from sdeiviz.machine import StopReason
+from sdeiviz.migration.record import Stage
 from sdeiviz.sdei.table import State
 from sdeiviz.trace import (
     EventDelivered,
@@ -182,6 +184,99 @@ def three_to_one() -> dict[str, Any]:
     return {"percent": 5 * round(share * 20), "bound": round(100 * bound(3, 1))}
 
 
+def far_away() -> dict[str, Any]:
+    near, far = (moving("sync", passes=4, time=200, delay=d) for d in (50_000, 500_000))
+    for guest in (near, far):
+        guest.switch()
+    more = sum(far.left()) > sum(near.left()) + 4
+    guest = moving("sync", urgent=True, delay=500_000)
+    guest.migrate()
+    usual = guest.report()["faults"]["latency"]["p50"]
+    return {"dirty": "more" if more else "same", "latency": 50 * round(usual / 50_000)}
+
+
+def system_calls() -> dict[str, Any]:
+    waiting, told = (moving(mode, kernel=100) for mode in ("sync", "arm64-v4"))
+    for guest in (waiting, told):
+        guest.migrate()
+    was, faults = (guest.report()["faults"] for guest in (waiting, told))
+    share = faults["blocktime"] / was["blocktime"]
+    waits = {
+        "workers": faults["worker_latency"]["count"],
+        "vCPU": faults["vcpu_latency"][0]["count"],
+    }
+    assert sum(waits.values()) > 10
+    who = [name for name, count in waits.items() if count]
+    shares = {"none": 0, "half": 0.5, "same": 1}
+    return {
+        "blocktime": next((name for name, s in shares.items() if abs(share - s) < 0.2), "other"),
+        "waits": who[0] if len(who) == 1 else "both",
+    }
+
+
+def lost_twice() -> dict[str, Any]:
+    guest = moving("sync")
+    guest.switch()
+    for later in (2_000_000, 6_000_000):
+        guest.outage(guest.time + later, guest.time + later + 1_000_000)
+    guest.finish()
+    record = guest.record()
+    run = record.phases["run"] or 0
+    sent = [m for m in record.messages if m.kind == "Page" and (m.sent or 0) >= run]
+    again = {page for page, n in Counter(m.first for m in sent).items() if n > 1}
+    lost = {m.first for m in sent if m.delivered is None}
+    assert len(lost) > 10
+    missing = sum(stage == Stage.MISSING for stage in record.stages(run))
+    what = (
+        "none"
+        if not again
+        else "lost"
+        if again == lost
+        else "all"
+        if len(again) == missing
+        else "?"
+    )
+    return {"ends": guest.done and guest.source.state == "completed", "again": what}
+
+
+def ends_with_m() -> dict[str, Any]:
+    counted, rates = [], []
+    for mode in ("sync", "arm64-v4"):
+        options = swapping(mode, passes=3)
+        options["bootargs"] = options["bootargs"].replace("time=20 ", "")
+        session = Session("kernel", **options)
+        session.run()
+        units = int(re.search(r"^C0: cpu 0, done (\d+)", session.snapshot().console, re.M)[1])
+        start, end = (
+            next(e.time for e in session.trace if isinstance(e, ProbeHit) and e.name == name)
+            for name in ("start", "end")
+        )
+        counted.append(round(units, -3))
+        rates.append(units / (end - start))
+    assert counted == [430_000, 397_000]
+    return {"rate": round(100 * (rates[1] / rates[0] - 1), -1)}
+
+
+def slower_link() -> dict[str, Any]:
+    short = load_postcopy().set("workload.pages", 1024).set("workload.memory", 8)
+    short = short.set("link.buffer", 100_000)
+    for name, value in (("slice", 750_000), ("tick", 1_000_000), ("wakeup", 250_000)):
+        short = short.set(f"guest.{name}", value)
+    case = short.migration("preempt")
+    slow = short.set("link.delay", 10 * short["link.delay"])
+    runs = [migrate(case, mode, p) for mode in ("sync", "arm64-v4") for p in (short, slow)]
+
+    def became(old: float, new: float) -> str:
+        return "same" if abs(new / old - 1) <= 0.05 else "higher" if new > old else "lower"
+
+    rates, (fast, slowed) = [run.rate for run in runs], runs[:2]
+    return {
+        "c": became(*rates[:2]),
+        "m": became(fast.pages_per_ms, slowed.pages_per_ms),
+        "told": became(*rates[2:]),
+    }
+
+
 SITUATIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "order": order,
     "unregister-inside": unregister_inside,
@@ -192,12 +287,17 @@ SITUATIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "nobody-computes": nobody_computes,
     "never-acknowledged": never_acknowledged,
     "three-to-one": three_to_one,
+    "far-away": far_away,
+    "system-calls": system_calls,
+    "lost-twice": lost_twice,
+    "ends-with-m": ends_with_m,
+    "slower-link": slower_link,
 }
 
 
-def test_there_are_nine_questions_and_each_has_its_situation() -> None:
+def test_there_are_fourteen_questions_and_each_has_its_situation() -> None:
     assert list(QUIZ) == list(SITUATIONS)
-    assert len(QUIZ) == 9
+    assert len(QUIZ) == 14
 
 
 @pytest.mark.parametrize("name", QUIZ)
