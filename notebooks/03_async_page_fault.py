@@ -68,7 +68,7 @@ stalled = Prediction(course.STALLED, waiting)
 stalled
 
 # %% [markdown]
-# When you have decided, let the guest run to its end. It measures for 20 ms.
+# When you have decided, let the guest run. It measures for 20 ms.
 
 # %%
 from sdeiviz.classroom import drawing
@@ -85,8 +85,8 @@ drawing("Threads", timeline.svg(now), timeline.text(now))
 # reads the clock when a thread gets the CPU and when it loses it, and the clock goes on while the
 # vCPU stands still. So the wait is billed to M, and C gets as much afterwards.
 #
-# Keep in mind: **without asynchronous page fault C has its fair half of the time already**,
-# however long pages take. C can at most double.
+# So **without asynchronous page fault C has its fair half of the time already**, however long pages
+# take. C can at most double.
 #
 # ## A host that tells
 #
@@ -106,7 +106,7 @@ drawing("Both", timeline.compare(*both, labels), timeline.compare_text(*both, la
 # While M's page is fetched M sleeps, and C runs. M has written more pages too: a sleep is not
 # billed, and a wait was.
 #
-# Where did every nanosecond go? The host's accounts:
+# Where every nanosecond went:
 
 # %%
 from sdeiviz.views import accounts
@@ -301,8 +301,7 @@ table("Ours and theirs", ("case", "C's rate", "M's pages", "set-up or source"), 
 # - How long M computes between two faults decides nearly everything, and only RFCv2 lets it be
 #   worked out; for `swap_v4` the counts that are compared had to do. `swap_bound` is possible, not
 #   to be expected.
-# - Most costs are assumed. All were written down before the first run, and `parameters.values` has
-#   every source.
+# - Most costs are assumed, and were so before the first run; `parameters.values` has every source.
 # - The only real workload that we found: a kernel build (version 1), 9.7 to 9.9 % less time.
 #
 # What it depends on, one thing at a time. A page takes 1.68 ms, the mean in `swap_bound`. Only a

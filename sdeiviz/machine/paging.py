@@ -287,8 +287,8 @@ class Pager:
             self._admit(page)
         for number in self._waiters.pop(page, ()):
             vcpu = vm.vcpus[number]
-            vcpu.unstall()
             self.map_arrived(vcpu, page)
+            vcpu.unstall()
         self._apf.page_arrived(self.gfn(page))
         return True
 

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from sdeiviz.trace import (
+    FetchDone,
     PowerChanged,
     SystemReset,
     TraceEvent,
@@ -150,6 +151,16 @@ def test_every_row_adds_up_to_the_window() -> None:
         for row in run.rows:
             assert sum(row.spent().values()) == run.end - run.start
             assert all(begin < end for _, begin, end in row.spans)
+
+
+def test_a_wait_ends_where_the_page_is_there_on_all_pes_that_want_it() -> None:
+    trace = [*threads(), *threads(1), VcpuBlocked(50, 50, 1, GFN, False)]
+    trace += [VcpuBlocked(60, 60, 0, GFN, False), FetchDone(60, 80, 1, GFN + 1)]
+    trace += [FetchDone(60, 90, 1, GFN), VcpuUnblocked(60, 92, 1), VcpuUnblocked(60, 94, 0)]
+    rows = {(row.vcpu, row.name): row.spent() for row in history([*trace, probe(100, "end")]).rows}
+    assert rows[0, "PE 0"] == {Doing.BUSY: 60, Doing.BLOCKED: 30}
+    assert rows[1, "PE 1"] == {Doing.BUSY: 50, Doing.BLOCKED: 40}
+    assert rows[0, "C compute"] == {Doing.READY: 60, Doing.STALLED: 30}
 
 
 def test_threads_of_several_pes_are_told_apart() -> None:
