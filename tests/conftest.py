@@ -4,9 +4,14 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
 from tests.skip_gate import pytest_configure as pytest_configure
+
+# No test is judged by its time, and an example on a busy machine can take long.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
