@@ -144,7 +144,7 @@ SHOWN = {
         "kernel (kvm-v7), instruction 32,447,200 of 32,447,200",
         "asks for the page",
         "PE blocked: nothing runs on it",
-        "+651.89 µs   hypervisor -> thread    M goes on",
+        "+651.89 µs   hypervisor -> threads   M goes on",
         "wire -> source        RequestPages",
         "wire                  others: 17 sent, 17 arrived",
         "PE 0 goes on",
