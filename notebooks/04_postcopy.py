@@ -141,7 +141,8 @@ table("Work", ("host", *clocks, "C: units", "M: pages", "errors"), rows)
 #
 # ## One page, and nobody is told
 #
-# The debugger below stands at the guest's arrival. The source is gone: its pages are replayed.
+# The debugger below stands at the guest's arrival. The source is gone: its pages are replayed
+# (see the table *Pages*).
 
 # %%
 from sdeiviz.classroom import Prediction, course
