@@ -32,8 +32,8 @@
 #
 # ## Words
 #
-# - A requested page waits behind what the source's **socket buffer** holds already, unless there
-#   is an urgent channel. Cases that have one are called `preempt`, as in QEMU.
+# - A requested page waits behind what the source's **socket buffer** holds, unless there is an
+#   urgent channel. Cases that have one are called `preempt`.
 # - The **window**, over which everything is counted, is from the guest's start on the destination
 #   until its last page is there.
 # - *Blocked* is blocktime as a share of the window: no vCPU could run.
@@ -54,7 +54,7 @@ rows = [(gains.span(p.low, p.high), p.measured, p.source) for p in gains.publish
 table("Published", ("gain", "of what", "source"), rows)
 
 # %% [markdown]
-# Read them as a reviewer would.
+# As a reviewer reads them:
 #
 # - **Which quantity?** 68 % is C's *rate*, units in a second, in version 3. 41 % may be one too,
 #   or the 41.1 % by which M's *run time* fell in version 3 under swap, where C's rate fell as
@@ -72,7 +72,7 @@ table("Published", ("gain", "of what", "source"), rows)
 #
 # ## Predict: who pays?
 #
-# The guest of notebook 03 once more, in 20 ms. M computes for 30 µs after each fault.
+# The guest of 03 once more, for 20 ms. M computes for 30 µs after each fault.
 
 # %%
 import sdeiviz
@@ -115,10 +115,10 @@ table("A page 2 µs away", ("mode", "C: units", "M: pages", "blocked"), rows)
 #
 # ## One migration, here and now
 #
-# A guest of 72 MiB. M writes 64 of them, page by page in random order, and computes for 10 µs a
-# page. The link has 10 Gbit/s and 50 µs each way, and there is an urgent channel: the case
-# `preempt_fast`. Time is virtual, so the result depends on nothing but the parameters. The cell
-# makes two migrations, and keeps them in `mine.csv`, in your folder.
+# A guest of 72 MiB. M writes 64 of them, in random order, and computes for 10 µs a page. The link
+# has 10 Gbit/s and 50 µs each way, and there is an urgent channel: the case `preempt_fast`. Time
+# is virtual: nothing but the parameters matters. The cell makes two migrations, and keeps them in
+# `mine.csv`.
 
 # %%
 from pathlib import Path
@@ -131,9 +131,9 @@ own = Table(Path("mine.csv"))
 mine = list(complete(work, own, runner=migrate, progress=progress("Runs")))
 
 # %% [markdown]
-# This package holds 165: twelve cases with three seeds, one of them in five modes, and ten sweeps.
-# A seed is a moment at which the migration starts. What your computer has just measured must be
-# among them, to the last digit:
+# This package holds 165 of them: twelve cases with three seeds, one of them in five modes, and ten
+# sweeps. A seed is a moment at which the migration starts. What your computer has just measured
+# must be among them, to the last digit:
 
 # %%
 from sdeiviz.experiment import compare, measured
@@ -159,7 +159,7 @@ print(f"C gains {gains.percent(line.gain)}, M's pages {gains.percent(line.pages)
 # his migrations: version 2's 121 requests would be 4 in our `v2`, 33 times smaller. It has 11, and
 # in order 1,300.
 #
-# Parameters and expectations were written down before the first run. None was changed afterwards.
+# Parameters and expectations were written down before the first run, and never changed.
 
 # %%
 drawing(gains.TITLE, gains.svg(parameters, kept), gains.text(parameters, kept))
@@ -171,7 +171,7 @@ table(title, gains.COLUMNS, gains.rows(parameters, kept), folded=True)
 # %% [markdown]
 # Only the table has `four_to_one` (four Ms, bound +400 %), `m_alone` (no C), and, without
 # asynchronous page fault, *a fault takes* and *blocked*. With it, the guest was told of 95 % of
-# all faults or more.
+# faults or more.
 #
 # Two cases fall within the claim, and `preempt_fast` with one seed. That is weak evidence either
 # way: most parameters are assumed, the boxes are 15 to 70 points wide, and no case is what version
@@ -180,15 +180,15 @@ table(title, gains.COLUMNS, gains.rows(parameters, kept), folded=True)
 # Where pages take long, the gain is the bound. `v2` is even above it: 52 % was blocked, so that C
 # had less than half, and would have got it back after the window. Where M writes in order, the
 # next page is about to come, and little or nothing is gained. In no run did M write over 1 % fewer
-# pages. How many more is a sign and no size: `v2` writes only 58, and seeds are far apart.
+# pages. How many more is a sign and no size: `v2` writes 58 or 84, and seeds are far apart.
 #
-# Two more things do not fit. In our `v2` requests double, because M gets on; in theirs they fell.
-# And version 3's M took 7 to 10 % less time; ours writes at least 47 % more pages, in order as
-# many.
+# Two more things do not fit. In our `v2` requests double, because M gets on; in the real one they
+# fell. And version 3's M took 7 to 10 % less time; ours writes at least 47 % more pages, in order
+# as many.
 #
 # Four cases came out above what we had expected, mostly from an event model without guest code.
 # The reasons were added after the first run. Numbers in them that no table has are of a full
-# buffer, or of the messages alone.
+# buffer, of the wire, or of the messages alone.
 
 # %%
 rows = [(case.name, case.outside) for case in parameters.migrations.values() if case.outside]
@@ -205,13 +205,14 @@ table("Why a case lies outside of the claim (click)", ("case", "reason"), rows, 
 #
 # **gain ≈ (L - w - n) / (L + w + n)**
 #
-# When L is long it tends to +100 %, the bound f / m. When L is no longer than w + n, none is left.
+# When L is long it tends to +100 %, the bound f / m. When L is no longer than w + n, no gain is
+# left.
 
 # %%
 table("An estimate from three times", gains.ESTIMATED, gains.estimates(parameters, kept))
 
 # %% [markdown]
-# Only `v2` is beyond what can be won, again because of its window's end.
+# Only `v2` is beyond what can be won (the last column), as it is above the bound.
 #
 # The estimate is 9 points too low for `preempt_work`; we do not know why. For `sequential` it
 # forgets C's fair half. For the other two in order it is too high: part of n is done while the
@@ -231,9 +232,9 @@ drawing(sweeps.TITLE, sweeps.svg(parameters, kept, *shown), sweeps.text(paramete
 
 # %% [markdown]
 # - **Latency and buffer** raise it: a longer L. 12 MB lead above the bound, as in `v2`.
-# - **Bandwidth** lowers it, to +67 % at 2.5 Gbit/s, and no further: placing a page then takes
-#   longer than the wire, which we had not expected. The +79 % at 10 are this seed's; the mean is
-#   +69.
+# - **Bandwidth** lowers it, to +67 % at 2.5 Gbit/s, and no further: from 10 on placing a page
+#   takes longer than the wire, which we had not expected. The +79 % at 10 are this seed's; the
+#   mean is +69.
 # - **A notification** matters little until it takes 50 µs. We found no figure for arm64.
 # - **Work** per page lowers it, from +90 to +28 %, and **order** decides most. We found neither in
 #   any mail.
@@ -242,11 +243,11 @@ drawing(sweeps.TITLE, sweeps.svg(parameters, kept, *shown), sweeps.text(paramete
 # Not drawn, since C's gain moved by 5 points at most: passes of pre-copy, and whether the
 # background goes on from a requested page.
 #
-# Three of these lead into the claimed band: a gain within it proves no set-up.
+# Bandwidth, work and notifications lead into the claimed band: a gain within it proves no set-up.
 #
 # ## Where C gains nothing
 #
-# You have seen three of these in 03, and two here:
+# Three of these were in 03, two here:
 #
 # - nobody else can run (`m_alone`), or C needs a lock that M holds: C lost two thirds;
 # - the kernel touches the page: the fault is not told;
@@ -280,13 +281,13 @@ drawing("A sweep on a small guest", sweeps.svg(small, swept), sweeps.text(small,
 # %% [markdown]
 # With two vCPUs C gains little, with four it loses, and M gains each time, with two other seeds
 # too. While one vCPU waits the host runs another: with four, only 6 of 36 ms were blocked, and
-# notifications took 3. So it pays C where a CPU belongs to one vCPU.
+# notifications took 3. So C gains where a CPU belongs to one vCPU.
 #
 # ## What is assumed
 #
-# Everything in the next table whose source is "assumed", each with a range. Beyond that: the guest
-# is our kernel, not Linux; two made-up threads are its work; 64 MiB stand for 4 GiB. The
-# notifications, the scheduler and the faults are executed.
+# What the next table calls "assumed", each with a range. Beyond that: the guest is our kernel, not
+# Linux; two made-up threads are its work; 64 MiB stand for 4 GiB. The notifications, the scheduler
+# and the faults are executed.
 
 # %%
 rows = [
@@ -310,9 +311,9 @@ table(title, ("name", "value", "unit", "source", "why"), rows, folded=True)
 #   there are a web server and a database in post-copy (Hirofuchi, Yamahata, Itoh 2015; their
 #   figures we could not get), and +26 % for two such threads at 10 ms a fault (Kalyazin 2024).
 #
-# Post-copy itself has moved on: QEMU's urgent channel made faults of one thread 19 times shorter
-# (10.7 to 0.57 ms), of 16 twice, and needs nothing of the guest. But our `preempt` has it, and
-# still gains 79 %.
+# Post-copy has moved on: QEMU's urgent channel made faults of one thread 19 times shorter (10.7 to
+# 0.57 ms), of 16 twice, and needs nothing of the guest. But our `preempt` has it, and still gains
+# 79 %.
 #
 # ## What you have now
 #

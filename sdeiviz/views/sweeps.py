@@ -108,7 +108,7 @@ _MARKS: Final = MARKS | {
     "beyond": '<path class="at" transform="translate({} {})" d="M-5 4h10l-5 -9z"/>',
 }
 _ACROSS, _WIDE, _HIGH, _LEFT, _STEP = 2, 228, 110, 56, 292  # pixels, but the first
-_PANEL: Final = 226
+_PANEL: Final = 206
 
 
 def svg(parameters: Parameters, measured: Sequence[Row], *names: str) -> str:

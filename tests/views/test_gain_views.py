@@ -217,7 +217,7 @@ def test_what_is_no_quantity_has_words_and_no_line() -> None:
 def test_two_panels_side_by_side_and_the_next_below() -> None:
     svg = sweeps.svg(ALL, measured(), "delay", "order", "jump")
     places = re.findall(r'<g transform="translate\((\d+) (\d+)\)"><text', svg)
-    assert places == [("0", "0"), ("292", "0"), ("0", "226")]
+    assert places == [("0", "0"), ("292", "0"), ("0", "206")]
     assert ">latency, one way, µs<" in svg
     assert ">One seed for each value.<" in svg
 
