@@ -144,10 +144,22 @@ def gain(new: Result, old: Result) -> float:
 
 
 def bound(faulting: int, computing: int) -> float:
-    """Return the most that C can gain on a vCPU with so many threads of each kind.
+    """Return the most that C can gain on a vCPU with f faulting and m computing threads: f / m.
 
     A fair guest bills a stall to the thread that faulted, so that without async page fault C has
     its share, m / (f + m), whatever a fault costs; it can never have more than all.
+
+    Parameters
+    ----------
+    faulting
+        f: a case's `m`, M being the thread that touches memory.
+    computing
+        m: a case's `c`.
+
+    Raises
+    ------
+    ExperimentError
+        Nobody computes, or f is negative.
 
     Examples
     --------

@@ -367,8 +367,24 @@ class Serving(Side):
         finally:
             self._flush()
             channel.done_with(message)
+            if self._destination.state is DestinationState.FAILED:
+                self._part()
         if self._destination.state is DestinationState.END and self._timeline.end is None:
             self._mark("end")
+
+    def _part(self) -> None:
+        """Let the source close the connection, which it does when it has heard of the failure.
+
+        To close it here while more comes would take back what was said last.
+        """
+        end = monotonic() + self._timeout
+        while self._main and monotonic() < end:
+            self._read_on()
+            event = self._inbox.take()
+            if isinstance(event, Closed) and event.channel is self._main:
+                break
+            if event is None:
+                self._inbox.wait(LOOK)
 
     def _open(self, channel: Channel) -> None:
         if channel.purpose is Purpose.URGENT:

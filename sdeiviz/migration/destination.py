@@ -7,7 +7,8 @@ NONE           Advise                ADVISE: every page is absent
 ADVISE         Page                  ADVISE: pages come, some more than once
 ADVISE         Discard               DISCARD: pages that were written after they were sent
 ADVISE         Packaged              LISTEN, RUNNING: no page needed to be discarded
-DISCARD        Packaged              LISTEN while the state is loaded, then RUNNING
+DISCARD        Packaged              LISTEN while the state is loaded, then RUNNING, or FAILED if
+                                     it cannot be
 RUNNING        Page                  RUNNING: pages come that are absent
 RUNNING        End                   END, or FAILED if RAM is not the source's
 NONE, ADVISE, DISCARD, RUNNING, RECOVER
@@ -25,6 +26,8 @@ from sdeiviz.errors import Error
 from sdeiviz.migration.bitmap import Bitmap
 from sdeiviz.migration.checksum import SUM, PageSums
 from sdeiviz.migration.wire import (
+    DAMAGED,
+    REFUSED,
     Advise,
     Checksum,
     Discard,
@@ -318,11 +321,13 @@ class Destination:
     def _unpack(self, frames: bytes) -> None:
         match unpack_frames(frames):
             case [Listen(), State(state), Run()]:
-                before, self.state = self.state, DestinationState.LISTEN
+                self.state = DestinationState.LISTEN
                 try:
                     self._host.load(state)
                 except BaseException:
-                    self.state = before
+                    self.state = DestinationState.FAILED
+                    if self._return_path:
+                        self._answer(Shut(REFUSED))
                     raise
             case messages:
                 names = ", ".join(type(message).__name__ for message in messages[:5])
@@ -351,5 +356,5 @@ class Destination:
 
     def _compare(self) -> None:
         intact = self._checksum == self._sums.digest()
-        self._answer(Shut(0 if intact else 1))
+        self._answer(Shut(0 if intact else DAMAGED))
         self.state = DestinationState.END if intact else DestinationState.FAILED

@@ -9,7 +9,8 @@ PRECOPY        disconnected          FAILED: the guest may run on
 SWITCHING      the package is sent   POSTCOPY: the guest lives there, and never again here
 SWITCHING      disconnected          FAILED: the guest may run on
 POSTCOPY       disconnected          PAUSED
-POSTCOPY       Shut                  COMPLETED, or FAILED if its status is not 0
+POSTCOPY       Shut                  COMPLETED, or FAILED if its status is not 0; where that is
+                                     REFUSED, the guest may run on
 PAUSED         reconnected           RECOVER: asks what was received
 RECOVER        ResumeAck             POSTCOPY: what was not received is dirty again, or all that
                                      there is, if the package was not
@@ -32,6 +33,7 @@ from sdeiviz.migration.checksum import PageSums, page_sums
 from sdeiviz.migration.wire import (
     MAX_RANGES,
     MAX_RUN,
+    REFUSED,
     Advise,
     Checksum,
     Discard,
@@ -398,8 +400,11 @@ class Source:
         self._received = None
 
     def _shut(self, status: int) -> None:
-        if not self._ended:
+        if status == REFUSED:
+            self.failure = "the destination could not take the guest over"
+            self.may_run_on = True
+        elif not self._ended:
             raise ProtocolError("the destination has ended before every page was sent")
-        self.state = SourceState.FAILED if status else SourceState.COMPLETED
-        if status:
+        elif status:
             self.failure = "the destination's RAM is not the source's"
+        self.state = SourceState.FAILED if status else SourceState.COMPLETED

@@ -364,12 +364,18 @@ class End(Message):
 
 # -- the return path
 
+DAMAGED: Final = 1
+"""The destination's RAM is not the source's."""
+REFUSED: Final = 2
+"""The destination could not load the state: the guest has not run there and never will."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shut(Message):
-    """The destination needs nothing more: 0 for all is well."""
+    """The destination needs nothing more."""
 
     status: U32
+    """0: all is well. `DAMAGED`, `REFUSED`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Lane(IntEnum):
 
 
 NAMES: Final = {
-    Lane.THREAD: "thread, EL0",
+    Lane.THREAD: "threads, EL0",
     Lane.KERNEL: "kernel, EL1",
     Lane.HYPERVISOR: "hypervisor",
     Lane.WORKER: "worker",
@@ -238,8 +238,7 @@ class _Life:
                 told = "PE halted: only an interrupt may use it"
                 self._add(event, hypervisor, hypervisor, told, "note", True)
             case PageArrived() if event.gfn == self.fault.gfn:
-                told = "the page is there; the PE is kicked"
-                self._add(event, Lane.WORKER, hypervisor, told, "answer")
+                self._add(event, Lane.WORKER, hypervisor, "the page is there", "answer")
                 self.over = self.fault.decision == Decision.RETRY
             case VcpuUnblocked():
                 self._add(
@@ -264,8 +263,7 @@ class _Life:
                 self._event = None
                 self._add(event, kernel, hypervisor, "the handler completes", "complete")
             case PageArrived() if event.gfn == self.fault.gfn:
-                told = "the page is there; the PE is kicked"
-                self._add(event, Lane.WORKER, hypervisor, told, "answer")
+                self._add(event, Lane.WORKER, hypervisor, "the page is there", "answer")
             case PageReady() if event.token in (self.fault.token, WAKE_ALL) and not self._ready:
                 self._ready = True
                 told = f"page ready, token {words.token(event.token)}: interrupt raised"

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from sdeiviz.trace import (
+    FetchDone,
     PageFault,
     PageReady,
     PowerChanged,
@@ -30,6 +31,9 @@ class Doing(StrEnum):
     """What a thread or a PE does."""
 
     RUNNING = "running"
+    """The thread has the PE; the host's work for it counts too."""
+    BUSY = "busy"
+    """The PE has a thread to run: that runs, or the host works for it."""
     BLOCKED = "blocked"
     """The host lets the PE wait for a page: of the threads, the one that was running."""
     HALTED = "halted"
@@ -151,7 +155,8 @@ class Follower:
         """The thread that each PE runs, or was running when it came to wait."""
         self.kinds: dict[_Whose, int] = {}
         """The kind of each thread."""
-        self._held: dict[int, Doing] = {}
+        self._held: dict[int, tuple[Doing, int | None]] = {}
+        """What keeps a PE from running, and the page that it waits for."""
         self._asleep: dict[_Whose, Doing] = {}
         self._threads: dict[int, set[_Whose]] = {}
         self._now: dict[_Whose, tuple[Doing, int]] = {}
@@ -176,11 +181,16 @@ class Follower:
                 self._asleep.pop((pe, thread), None)
                 self._meet(pe, thread)
             case VcpuBlocked():
-                self._held[pe] = Doing.HALTED if event.halted else Doing.BLOCKED
+                self._held[pe] = Doing.HALTED if event.halted else Doing.BLOCKED, event.gfn
+            case FetchDone():  # what follows until the PE goes on is the host's work
+                for waits in [n for n, (_, gfn) in self._held.items() if gfn == event.gfn]:
+                    del self._held[waits]
+                    self._update_all(waits, time)
+                return
             case VcpuUnblocked():
                 self._held.pop(pe, None)
             case PowerChanged(on=False):
-                self._held[pe] = Doing.OFF
+                self._held[pe] = Doing.OFF, None
             case PowerChanged():
                 self._held.pop(pe, None)
                 if (pe, None) not in self._now:
@@ -190,6 +200,9 @@ class Follower:
             case _:
                 if (pe, None) in self._now:
                     return
+        self._update_all(pe, time)
+
+    def _update_all(self, pe: int, time: int) -> None:
         self._update((pe, None), time)
         for whose in self._threads.get(pe, ()):
             self._update(whose, time)
@@ -204,19 +217,20 @@ class Follower:
         self._threads.clear()
         self.current.clear()
         self._asleep.clear()
-        self._held = {pe: Doing.OFF for pe, thread in self._now if thread is None and pe}
+        self._held = {pe: (Doing.OFF, None) for pe, thread in self._now if thread is None and pe}
         for pe in (0, *self._held):
             self._update((pe, None), time)
 
     def _doing(self, whose: _Whose) -> Doing:
         pe, thread = whose
         current = self.current.get(pe)
+        held, _ = self._held.get(pe, (None, None))
         if thread is None:
             idle = current is not None and self.kinds.get((pe, current)) == IDLE
-            return self._held.get(pe, Doing.IDLE if idle else Doing.RUNNING)
+            return held or (Doing.IDLE if idle else Doing.BUSY)
         if thread == current:
-            return self._held.get(pe, Doing.RUNNING)
-        awake = Doing.READY if pe not in self._held else Doing.STALLED
+            return held or Doing.RUNNING
+        awake = Doing.STALLED if held else Doing.READY
         return self._asleep.get(whose, awake)
 
     def _update(self, whose: _Whose, time: int) -> None:

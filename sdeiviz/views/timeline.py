@@ -18,6 +18,7 @@ LABELS: Final = ("synchronous", "asynchronous")
 
 FILLINGS: Final = {
     Doing.RUNNING: "solid",
+    Doing.BUSY: "solid",
     Doing.BLOCKED: "cross",
     Doing.HALTED: "bars",
     Doing.ASLEEP: "slant",
@@ -29,6 +30,7 @@ FILLINGS: Final = {
 """Idle and off stay empty."""
 _LETTERS: Final = {
     Doing.RUNNING: "#",
+    Doing.BUSY: "#",
     Doing.BLOCKED: "X",
     Doing.HALTED: "h",
     Doing.ASLEEP: "z",
@@ -40,6 +42,7 @@ _LETTERS: Final = {
 """Idle and off are blank."""
 SAYS: Final = {
     Doing.RUNNING: "runs",
+    Doing.BUSY: "busy: the guest runs, or the host works for it",
     Doing.BLOCKED: "blocked: waits for its page",
     Doing.HALTED: "halted: waits, except for interrupts",
     Doing.STALLED: "stalled: its PE waits for another's page",
@@ -54,12 +57,17 @@ _MARKS: Final = {
     "ready": ("\N{BLACK UP-POINTING TRIANGLE}", "^", "page-ready"),
 }
 """Sign, letter and words."""
+_SHAPES: Final = {
+    "notified": "m-3 0h6l-3 6z",
+    "waited": "m-3 0l6 6m0 -6l-6 6",
+    "ready": "m-3 6h6l-3 -6z",
+}
 
 STRIP: Final = 64
 """Letters of a strip of text."""
 _LEFT, _PLOT, _RIGHT = 108, 720, 112  # pixels
 _ROW, _PE_ROW, _GAP = 20, 10, 6
-_BIN = 0.5
+_BIN, _SIGN = 0.5, 8
 
 Run = tuple[str, History]
 """What a run is called, "" where it is the only one, and what happened in it."""
@@ -235,7 +243,7 @@ def drawn(runs: Sequence[Run], *, title: str = TITLE, whole: str = "measured") -
             used |= row.spent().keys()
             if row.thread is None:
                 parts.append(_marks(run, row.vcpu, length, y))
-                y += 22
+                y += 26
             high = _PE_ROW if row.thread is None and threads else _ROW
             parts.append(_row(row, run, length, y, high))
             y += high + _GAP
@@ -268,7 +276,8 @@ def _row(row: Row, run: History, length: int, y: float, high: int) -> str:
     indent, look = (4 if row.thread is None else 14), ("muted" if high == _PE_ROW else "strong")
     spent = row.spent()
     share = dict(zip(spent, words.percentages(list(spent.values())), strict=True))
-    runs = f"runs {share.get(Doing.RUNNING, '0 %')}"
+    busy = share.get(Doing.BUSY)
+    runs = f"busy {busy}" if busy else f"runs {share.get(Doing.RUNNING, '0 %')}"
     base = y + high / 2 + 4
     width = (run.end - run.start) * _PLOT / length
     return (
@@ -304,20 +313,21 @@ def areas(row: Row, start: int, length: int, high: int, wide: int = _PLOT) -> st
 
 
 def _marks(run: History, vcpu: int, length: int, y: float) -> str:
-    """Return signs of faults and, below them, of pages that are ready: at most one in 4 pixels."""
+    """Return signs of faults and, below them, of pages that are ready.
+
+    Of a kind there is at most one sign where two would overlap; at the right is how many there are.
+    """
     parts = []
-    places = _PLOT // 4
-    for kind, shape, top in (
-        ("notified", "m-3 0h6l-3 6z", 2),
-        ("waited", "m-3 0l6 6m0 -6l-6 6", 2),
-        ("ready", "m-3 6h6l-3 -6z", 12),
-    ):
-        at = {
-            _place(mark, run.start, length, places)
-            for mark in run.marks
-            if mark.kind == kind and mark.vcpu == vcpu
-        }
-        if at:
-            path = "".join(f"M{_LEFT + 4 * n + 2} {y + top:g}{shape}" for n in sorted(at))
-            parts.append(f'<path class="{kind}" d="{path}"/>')
+    for kinds, top in (("notified", "waited"), 2), (("ready",), 14):
+        amounts = []
+        for kind in kinds:
+            marks = [mark for mark in run.marks if mark.kind == kind and mark.vcpu == vcpu]
+            if marks:
+                at = {_place(mark, run.start, length, _PLOT // _SIGN) for mark in marks}
+                ends = (f"M{_LEFT + _SIGN * (n + 0.5):g} {y + top:g}" for n in sorted(at))
+                path = "".join(end + _SHAPES[kind] for end in ends)
+                parts.append(f'<path class="{kind}" d="{path}"/>')
+                amounts.append(f"{_MARKS[kind][0]} {len(marks):,}")
+        if amounts:
+            parts.append(drawing.text(_LEFT + _PLOT + 10, y + top + 8, " ".join(amounts)))
     return "".join(parts)

@@ -40,17 +40,6 @@ read (a third less), PC and PSTATE read by one unpacking and written from a tabl
 hypercalls entered without the general exit (a fifth less). Half of it again would take delivery out
 of Python.
 """,
-    "async page fault; bare HVC": """
-A fault of which the guest is told takes about 400 us, from the fault to the thread that goes on:
-three quarters of it in the interpreter. The guest leaves nine times and more: the fault itself
-(about 55 us: what becomes of it, the mailbox, the event), COMPLETE and IRQ_ACK, seven accesses to
-the GIC (13 each), three to the clock (8 each), two interrupts; when the page comes, 75 to put it in
-place, write the mailbox and choose who runs. A fault for which the vCPU waits takes 60 us: 16 k/s.
-Tried: one watchdog for a slice instead of a thread for each run (a quarter less), pages taken away
-some at a time, devices answered without the general exit (a twelfth less), timers driven only when
-they are due (a tenth less), PSTATE written without the binding's own call. Half of it again would
-take the GIC out of Python.
-""",
 }
 """The rows that may stay below their floors, with where the time goes and what was tried."""
 

@@ -6,7 +6,7 @@ from tests.browser import page_checks
 from tests.browser.conftest import SURFACE, Lab
 
 FIGURE = ".sdeiviz-figure"
-FIGURES = 11
+FIGURES = 10
 IDLE = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 
 

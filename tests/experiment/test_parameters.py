@@ -72,6 +72,10 @@ def test_what_was_published(ours):
     assert published["rfcv2_c_rate"].low == published["rfcv2_c_rate"].high == 0.179
     assert f"{8_286_827_472 / 7_029_030_180 - 1:.3f}" == "0.179"
     assert (published["v1_c_rate"].low, published["v1_c_rate"].high) == (0.277, 0.286)
+    assert published["v1_time"].low == pytest.approx(410.1 / 248.2 - 1, abs=1e-3)
+    assert published["v1_time"].high == pytest.approx(405.8 / 243.1 - 1, abs=1e-3)
+    assert published["v2_time"].low == pytest.approx(191_126 / 122_002 - 1, abs=1e-3)
+    assert published["v2_time"].high == pytest.approx(171_335 / 81_442 - 1, abs=1e-3)
     assert published["natapov_halt"].low == pytest.approx(138.46 / 122.79 - 1, abs=1e-3)
     assert published["natapov_pv"].low == pytest.approx(234.35 / 122.79 - 1, abs=1e-3)
     assert str(published["natapov_pv"]) == "+90.9%"

@@ -1,6 +1,7 @@
 """The destination: what it does with what it is told, and what it refuses."""
 
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 
@@ -149,6 +150,23 @@ def test_a_device_may_touch_an_absent_page_while_it_is_loaded() -> None:
     destination.receive(PACKAGE)
     assert seen == [DestinationState.LISTEN]
     assert [*pulled(destination)] == [RequestPages(1, 1)]
+
+
+@pytest.mark.parametrize("state", ["advise", "discard"])
+@pytest.mark.parametrize("error", [None, Error("of another version"), MemoryError("none left")])
+def test_a_state_that_cannot_be_loaded(state: str, error: Exception | None) -> None:
+    new, destination = MAKERS[DestinationState(state)]()
+    before = destination.received, dict(new.pages)
+    if error:
+        new.load = Mock(side_effect=error)  # type: ignore[method-assign]
+    with pytest.raises(type(error or Error()), match=str(error or "not the state of this")):
+        destination.receive(Packaged(pack_frames([Listen(), State(b"?"), Run()])))
+    assert [*pulled(destination)] == [Shut(2)]
+    assert (destination.state, destination.runs) == (DestinationState.FAILED, False)
+    assert (destination.received, new.pages) == before
+    destination.disconnected()
+    assert destination.state is DestinationState.FAILED
+    assert not new.running
 
 
 def test_urgent_pages() -> None:
@@ -427,8 +445,6 @@ REFUSED: list[tuple[str, Message, str]] = [
     ("advise", Packaged(b""), "a package of nothing: want Listen, State, Run"),
     ("advise", Packaged(pack_frames([Listen(), Run()])), "a package of Listen, Run"),
     ("advise", Packaged(pack_frames([State(STATE), Listen(), Run()])), "State, Listen, Run"),
-    ("advise", Packaged(pack_frames([Listen(), State(b"?"), Run()])), "not the state of this"),
-    ("discard", Packaged(pack_frames([Listen(), State(b"?"), Run()])), "not the state of this"),
     ("advise", Packaged(PACKAGE.frames[:-1]), "into a frame"),
     ("advise", Packaged(PACKAGE.frames + PACKAGE.frames), "frame 0 again"),
     ("advise", Packaged(pack_frames([PACKAGE])), "a package of Packaged"),

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -295,6 +296,25 @@ def test_a_reset_in_the_middle_forgets_what_was_to_come() -> None:
     there.vm.run_slice = run_slice  # type: ignore[method-assign]
     there.run()
     check_work(there)
+
+
+@pytest.mark.parametrize("error", [Error("a state that nobody can load"), MemoryError()])
+def test_a_destination_that_cannot_take_the_guest_over(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so before the guest has run there: the guest goes on here, and loses nothing."""
+    here, there = kernel(), kernel()
+    here.vm.run(3_000_000)
+    with served(there.vm) as serving:
+        monkeypatch.setattr(serving._guest, "load", Mock(side_effect=error))
+        with pytest.raises(MigrationError, match="could not take the guest over") as failed:
+            move(here.vm, serving.address, passes=0, bandwidth=20 << 20)
+        with pytest.raises(Error, match=r"nobody can load|not enough memory"):
+            serving.wait(20)
+    assert failed.value.may_run_on
+    assert there.vm.index == 0
+    here.run()
+    check_work(here)
 
 
 # -- connections that are lost, damaged or repeated

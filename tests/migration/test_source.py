@@ -281,6 +281,18 @@ def test_ram_that_differs() -> None:
     assert source.failure == "the destination's RAM is not the source's"
 
 
+def test_the_guest_was_not_taken_over() -> None:
+    """It has not run there, so it may run on here, though the package was sent."""
+    _, source = switched()
+    [source.pull() for _ in range(3)]
+    assert not source.may_run_on
+    source.receive(Shut(2))
+    assert (source.state, source.may_run_on) == (SourceState.FAILED, True)
+    assert source.failure == "the destination could not take the guest over"
+    source.disconnected()
+    assert (source.state, source.pull(), source.may_run_on) == (SourceState.FAILED, None, True)
+
+
 # -- what has no place
 
 

@@ -6,6 +6,7 @@ WIRE = "sdeiviz/migration/wire.py"
 HANDSHAKE = "sdeiviz/migration/handshake.py"
 ENCODING = "sdeiviz/migration/encoding.py"
 BITMAP = "sdeiviz/migration/bitmap.py"
+ARRIVAL = "sdeiviz/migration/arrival.py"
 SOURCE = "sdeiviz/migration/source.py"
 DESTINATION = "sdeiviz/migration/destination.py"
 CHECKSUM = "sdeiviz/migration/checksum.py"
@@ -247,10 +248,15 @@ MUTATIONS = [
     ),
     Mutation(
         DESTINATION,
-        "                    self.state = before\n",
-        "                    pass\n",
-        "listens",
+        "                    self.state = DestinationState.FAILED\n",
+        "",
+        "listens for ever",
     ),
+    Mutation(DESTINATION, "self._answer(Shut(REFUSED))", "pass", "refuses in silence"),
+    Mutation(
+        SOURCE, "            self.may_run_on = True\n", "", "gives up a guest that nobody has"
+    ),
+    Mutation(ARRIVAL, "                self._part()\n", "                pass\n", "hangs up first"),
     Mutation(
         DESTINATION,
         "            self._ended = True  # they may",
@@ -270,7 +276,7 @@ MUTATIONS = [
         "        self._sums.put(page, 1, sums)\n",
         "sums of what is not placed",
     ),
-    Mutation(DESTINATION, "Shut(0 if intact else 1)", "Shut(0)", "all is well"),
+    Mutation(DESTINATION, "Shut(0 if intact else DAMAGED)", "Shut(0)", "all is well"),
     Mutation(LINK, "len(frame) * 8 * _NS", "len(frame) * _NS", "bytes a second"),
     Mutation(
         LINK,

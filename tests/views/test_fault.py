@@ -61,7 +61,7 @@ def test_a_fault_that_the_guest_is_told_of() -> None:
         (105, "kernel", "hypervisor", "the handler completes"),
         (108, "kernel", "thread", "runs C compute meanwhile"),
         (600, "store", "worker", "the page"),
-        (600, "worker", "hypervisor", "the page is there; the PE is kicked"),
+        (600, "worker", "hypervisor", "the page is there"),
         (600, "hypervisor", "kernel", "page ready, token 0x1000: interrupt raised"),
         (602, "kernel", "kernel", "takes the interrupt"),
         (604, "kernel", "thread", "wakes M"),
@@ -95,7 +95,7 @@ def test_a_fault_that_halts_and_one_from_the_kernel() -> None:
     )
     assert "PE halted: only an interrupt may use it" in words(trace)
     assert words(trace)[1] == (
-        "not told: the fault came from EL1, where no thread can be put to sleep"
+        "not told: the fault came from EL1, where the kernel may hold a lock"
     )
 
 
@@ -109,7 +109,7 @@ def test_a_page_that_comes_before_the_guest_was_told() -> None:
         *notified(300, GFN + 1, 0x2000),
     ]
     assert words(trace)[-2:] == [
-        "the page is there; the PE is kicked",
+        "the page is there",
         "the page came first: page-not-present is withdrawn",
     ]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from sdeiviz.debugger import Session
+from sdeiviz.experiment import load
 from sdeiviz.machine import Paging
 from sdeiviz.trace import PageFault
 from sdeiviz.views import accounts, fault, mailbox, pagemap, reasons, timeline
@@ -15,7 +16,7 @@ MODES = ("sync", "halt", "arm64-v4", "irq-only", "x86-rules")
 def run(request: pytest.FixtureRequest) -> Session:
     made = Session(
         "kernel",
-        paging=Paging(mode=request.param, resident=24),
+        paging=Paging(mode=request.param, resident=24, costs=load().costs),
         bootargs="m=2 c=1 pages=48 passes=2 slice=100000 tick=50000",
     )
     made.run(60_000_000)

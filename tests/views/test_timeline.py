@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from sdeiviz.trace import (
+    FetchDone,
     PowerChanged,
     SystemReset,
     TraceEvent,
@@ -33,6 +34,7 @@ from tests.views.runs import (
 
 SVG = "{http://www.w3.org/2000/svg}"
 KILOBYTES = 200_000
+SIGNS = "\N{WHITE DOWN-POINTING TRIANGLE}\N{MULTIPLICATION SIGN}\N{BLACK UP-POINTING TRIANGLE}"
 
 
 def spent(trace: list[TraceEvent], **window: int) -> dict[str, dict[str, int]]:
@@ -43,7 +45,7 @@ def spent(trace: list[TraceEvent], **window: int) -> dict[str, dict[str, int]]:
 def test_while_the_host_blocks_a_pe_no_thread_goes_on() -> None:
     trace = [*threads(), *waited(100, GFN, 500), probe(800, "end")]
     assert spent(trace) == {
-        "PE 0": {"running": 290, "blocked": 500},
+        "PE 0": {"busy": 290, "blocked": 500},
         "M memory": {"running": 290, "blocked": 500},
         "C compute": {"ready": 290, "stalled": 500},
     }
@@ -58,7 +60,7 @@ def test_while_a_thread_sleeps_the_other_runs() -> None:
     ]
     # Out at 108; awake, but not yet its turn, from 604 to 609.
     assert spent(trace) == {
-        "PE 0": {"running": 790},
+        "PE 0": {"busy": 790},
         "M memory": {"running": 98 + 191, "asleep": 496, "ready": 5},
         "C compute": {"ready": 98 + 191, "running": 501},
     }
@@ -77,7 +79,7 @@ def test_a_thread_that_waits_for_no_page_is_not_ready_and_not_asleep_over_one() 
     ]
     # On its way out it still runs; out at 32, free at 600, its turn at 610.
     assert spent(trace)["C compute"] == {"ready": 10 + 10, "running": 12 + 190, "waiting": 568}
-    assert spent(trace)["PE 0"] == {"running": 98 + 190, "idle": 502}
+    assert spent(trace)["PE 0"] == {"busy": 98 + 190, "idle": 502}
     assert " waiting 71.9 %" in timeline.text(paged(trace=tuple(trace), time=800))
     assert "w waiting" in timeline.text(paged(trace=tuple(trace), time=800))
     svg = timeline.svg(paged(trace=tuple(trace), time=800))
@@ -98,7 +100,7 @@ def test_a_pe_that_is_blocked_does_not_make_waiting_threads_stall() -> None:
 
 def test_with_nobody_to_run_the_pe_is_idle() -> None:
     trace = [*threads(), *notified(100, GFN, 0x1000, to=IDLE), probe(400, "end")]
-    assert spent(trace)["PE 0"] == {"running": 98, "idle": 292}
+    assert spent(trace)["PE 0"] == {"busy": 98, "idle": 292}
     assert "idle" not in spent(trace)
 
 
@@ -128,10 +130,10 @@ def test_a_pe_that_is_off_and_a_machine_that_starts_again() -> None:
         WaitForInterrupt(200, 200, 0, 0),
     ]
     assert spent(trace, start=0) == {
-        "PE 0": {"running": 200},
+        "PE 0": {"busy": 200},
         "M memory": {"ready": 8, "running": 90},
         "C compute": {"ready": 97},
-        "PE 1": {"off": 50 + 110, "running": 40},
+        "PE 1": {"off": 50 + 110, "busy": 40},
     }
 
 
@@ -149,6 +151,16 @@ def test_every_row_adds_up_to_the_window() -> None:
         for row in run.rows:
             assert sum(row.spent().values()) == run.end - run.start
             assert all(begin < end for _, begin, end in row.spans)
+
+
+def test_a_wait_ends_where_the_page_is_there_on_all_pes_that_want_it() -> None:
+    trace = [*threads(), *threads(1), VcpuBlocked(50, 50, 1, GFN, False)]
+    trace += [VcpuBlocked(60, 60, 0, GFN, False), FetchDone(60, 80, 1, GFN + 1)]
+    trace += [FetchDone(60, 90, 1, GFN), VcpuUnblocked(60, 92, 1), VcpuUnblocked(60, 94, 0)]
+    rows = {(row.vcpu, row.name): row.spent() for row in history([*trace, probe(100, "end")]).rows}
+    assert rows[0, "PE 0"] == {Doing.BUSY: 60, Doing.BLOCKED: 30}
+    assert rows[1, "PE 1"] == {Doing.BUSY: 50, Doing.BLOCKED: 40}
+    assert rows[0, "C compute"] == {Doing.READY: 60, Doing.STALLED: 30}
 
 
 def test_threads_of_several_pes_are_told_apart() -> None:
@@ -182,8 +194,8 @@ def test_the_twin_gives_percentages_and_a_strip() -> None:
     assert set(strips[-1]) == {"#", "."}
     assert "fault, PE waits   " in sync
     assert "fault, guest told" in other
-    assert sync.splitlines()[1].endswith(": # running, X blocked, x stalled, . ready")
-    assert other.splitlines()[1].endswith(": # running, z asleep, . ready")
+    assert sync.splitlines()[1].endswith(": # running, # busy, X blocked, x stalled, . ready")
+    assert other.splitlines()[1].endswith(": # running, # busy, z asleep, . ready")
 
 
 def test_a_shorter_run_has_a_shorter_strip() -> None:
@@ -240,7 +252,7 @@ def test_drawings_are_documents_in_both_colour_schemes() -> None:
     svg = timeline.compare(synchronous(), asynchronous(), ("<a>", "b&c"))
     root = ElementTree.fromstring(svg)
     text = "".join(root.itertext())
-    for word in ("<a>", "b&c", "M memory", "C compute", "runs 20.0 %", "runs 80.0 %", "ms"):
+    for word in ("<a>", "b&c", "C compute", "runs 20.0 %", "busy 40.0 %", "busy 100.0 %", "ms"):
         assert word in text
     assert "prefers-color-scheme: dark" in svg
     assert "<script" not in svg
@@ -269,6 +281,26 @@ def test_nothing_leaves_the_drawing() -> None:
         assert left >= 0
         assert left + length <= width
         assert 0 < float(text.attrib["y"]) <= height
+
+
+def test_signs_do_not_overlap_and_all_are_counted() -> None:
+    """Of 3 ms, 8 of 720 pixels are 33 us: there is one sign for three faults within 20 us."""
+    trace = [*threads()]
+    for n in range(3):
+        trace += notified(100 + 10_000 * n, GFN + n, n + 1 << 12, to=M)
+    trace += [*notified(40_000, GFN + 3, 0x4000), *ready(600_000, GFN + 3, 0x4000)]
+    trace += [*waited(900_000, GFN + 4, 100), probe(3_000_010, "end")]
+    svg = timeline.compare(trace, synchronous(1))
+    assert re.findall(r'class="notified" d="(.*?)"', svg) == [
+        "M112 26m-3 0h6l-3 6zM120 26m-3 0h6l-3 6z"
+    ]
+    told, waits, there = SIGNS
+    texts = [text.text for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    assert [text for text in texts if text and text[0] in SIGNS and text[-1].isdigit()] == [
+        f"{told} 4 {waits} 1",
+        f"{there} 1",
+        f"{waits} 1",
+    ]
 
 
 @pytest.mark.parametrize(
