@@ -177,7 +177,7 @@ SHOWN = {
         "+68 to +69 %  ",
         "0 to +7 %     C rate",
         "C's units rise by half, and M's pages fall to a third",
-        "kernel (kvm-v7), instruction 0",
+        "kernel (kvm-v7), instruction ",
         "sync      102,774   241       396 µs",
         "arm64-v4  156,638   79        0 µs",
         "IntProgress(",
