@@ -64,7 +64,7 @@ def table(
     folded
         Show no more than the title until it is clicked.
     """
-    html = _scrolled(title, _LEFT + markup.table(title, columns, rows))
+    html = _scrolled(title, _LEFT + markup.table("" if folded else title, columns, rows))
     if folded:
         summary = f'<summary style="padding: 4px 0">{escape(title)}</summary>'
         html = f"<details>{summary}{html}</details>"

@@ -18,6 +18,7 @@ def progress(title: str) -> Callable[[int, int], None]:
     display.display(bar)  # type: ignore[no-untyped-call]
 
     def advance(done: int, wanted: int) -> None:
+        bar.description = f"{title} {done}/{wanted}"
         bar.max, bar.value = wanted, done
 
     return advance

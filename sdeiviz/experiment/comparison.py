@@ -28,6 +28,9 @@ class Comparison:
     """Of M for a page; None where M touched none."""
     pages: float | None
     """Of the pages that M touched in a time; None where it touched none."""
+    fewest: float | None
+    most: float | None
+    """The same, of the seeds."""
     told: float
     """Share of faults of which the guest was told; a retry is the same fault once more."""
 
@@ -115,6 +118,8 @@ def _comparison(case: Case | Migration, mode: str, pairs: Sequence[tuple[Row, Ro
         max(known, default=None),
         fmean(1 / ratio for ratio in pages) - 1 if pages else None,
         fmean(pages) - 1 if pages else None,
+        min(pages) - 1 if pages else None,
+        max(pages) - 1 if pages else None,
         fmean(told),
     )
 

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Final
 
 from sdeiviz.experiment import Comparison, Migration, Parameters, Published, compare
-from sdeiviz.experiment.comparison import CLAIM, beside
+from sdeiviz.experiment.comparison import CLAIM
 from sdeiviz.experiment.table import Row
 from sdeiviz.views import drawing, markup, tables, words
 
@@ -22,8 +22,8 @@ COLUMNS: Final = (
     "of seeds",
     "event model",
     "expected",
-    "beside the claim",
     "M's pages",
+    "of their seeds",
     "a fault takes",
     "blocked",
 )
@@ -43,14 +43,18 @@ def percent(ratio: float | None) -> str:
     return f"{whole:+} %" if whole else "0 %"
 
 
-def _span(low: float | None, high: float | None) -> str:
-    """Return from where to where, as short as it is clear: "+41 to +68 %"."""
+def span(low: float | None, high: float | None) -> str:
+    """Return from where to where, as short as it is clear.
+
+    >>> span(0.41, 0.68), span(0.652, 0.652), span(None, None)
+    ('+41 to +68 %', '+65 %', '')
+    """
     first, last = percent(low), percent(high)
     return last if first == last else f"{first.removesuffix(' %')} to {last}"
 
 
 def _short(result: Published) -> str:
-    return "published: " + ", ".join(result.source.split(", ")[:2])
+    return ", ".join(result.source.split(", ")[:2])
 
 
 def _found(case: Migration, rows: Sequence[Row]) -> Comparison:
@@ -71,9 +75,8 @@ def _means(case: Migration, mode: str, measured: Sequence[Row]) -> dict[str, int
 
 
 def published(parameters: Parameters) -> list[Published]:
-    """Return the published results that any of the cases is like, each once, the claim first."""
-    names = [name for case in parameters.migrations.values() for name in case.compare]
-    return [parameters.published[name] for name in dict.fromkeys([CLAIM, *names])]
+    """Return the published results, the claim first."""
+    return [parameters.published[name] for name in dict.fromkeys([CLAIM, *parameters.published])]
 
 
 def rows(parameters: Parameters, measured: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -91,9 +94,8 @@ def rows(parameters: Parameters, measured: Sequence[Row]) -> list[tuple[str, ...
     ExperimentError
         A run has no row.
     """
-    claimed = parameters.published[CLAIM]
     made: list[tuple[str, ...]] = [
-        (_short(each), _span(each.low, each.high), *[""] * (len(COLUMNS) - 2))
+        ("published: " + _short(each), span(each.low, each.high), *[""] * (len(COLUMNS) - 2))
         for each in published(parameters)
     ]
     for case in parameters.migrations.values():
@@ -103,11 +105,11 @@ def rows(parameters: Parameters, measured: Sequence[Row]) -> list[tuple[str, ...
             (
                 case.name,
                 percent(line.gain),
-                _span(line.lowest, line.highest),
+                span(line.lowest, line.highest),
                 percent(case.model),
-                _span(*case.expect) if case.c else "",
-                beside(line.gain, claimed),
+                span(*case.expect) if case.c else "",
                 percent(line.pages),
+                span(line.fewest, line.most),
                 words.duration(round(first["latency_mean"], -3)),
                 percent(first["blocktime"] / first["window"]).removeprefix("+"),
             )
@@ -159,17 +161,27 @@ def html(parameters: Parameters, measured: Sequence[Row]) -> str:
 
 
 _NAME: Final = "sdeiviz-gains"
+RULES: Final = """
+.{name} .claim {{ fill: var(--accent-soft); }}
+.{name} .bound {{ fill: none; stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 5 3; }}
+.{name} circle {{ fill: var(--accent); stroke: var(--ink); }}
+.{name} .at {{ fill: var(--pane); stroke: var(--ink); }}
+"""
+"""Of every drawing of gains."""
+MARKS: Final = {
+    "c": '<circle cx="{:g}" cy="{:g}" r="3.5"/>',
+    "m": '<path class="at" transform="translate({:g} {:g})" d="M-5 -5h10v10h-10z"/>',
+}
+"""What C gains and what M's pages do. One seen through the other: the square is drawn first."""
 _SHEET: Final = drawing.look(
     _NAME,
-    f"""
-.{_NAME} .claim {{ fill: var(--accent-soft); }}
-.{_NAME} .bound {{ fill: none; stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 5 3; }}
-.{_NAME} .seeds {{ fill: none; stroke: var(--ink); stroke-width: 2; }}
-.{_NAME} .mean {{ fill: var(--accent); stroke: var(--ink); }}
-""",
+    RULES.format(name=_NAME)
+    + f".{_NAME} .seeds {{ fill: none; stroke: var(--ink); stroke-width: 1.5; }}\n",
 )
-_LEFT, _PLOT, _RIGHT, _ROW, _TOP, _GAP = 210, 560, 120, 24, 28, 12  # pixels
-_LOW, _HIGH = -40, 120  # per cent
+_LEFT, _PLOT, _RIGHT, _ROW, _TOP, _GAP = 120, 324, 140, 22, 28, 28  # pixels
+_CASE: Final = 36
+"""The same: C above, M below."""
+_LOW, _HIGH = -40, 140  # per cent
 
 
 def _x(ratio: float) -> float:
@@ -181,53 +193,66 @@ def svg(parameters: Parameters, measured: Sequence[Row]) -> str:
     cases = _one_to_one(parameters)
     lines = [_found(case, measured) for case in cases]
     others, claimed = published(parameters), parameters.published[CLAIM]
-    ground = _TOP + _ROW * (len(others) + len(cases)) + _GAP + 6
+    first = _TOP + _ROW * len(others) + _GAP
+    ground = first + _CASE * len(cases)
     left, right, limit = _x(claimed.low), _x(claimed.high), _x(1)
     parts = [
         f'<rect class="claim" x="{left}" y="{_TOP}" width="{right - left:.1f}" '
         f'height="{ground - _TOP}"/>',
         f'<path class="bound" d="M{limit} {_TOP}V{ground}"/>',
         f'<path class="rule" d="M{_x(0)} {_TOP}V{ground}M{_LEFT} {ground}h{_PLOT}"/>',
+        drawing.text(4, _TOP - 8, "published", "strong"),
+        drawing.text(4, first - 8, "measured here", "strong"),
         drawing.text((left + right) / 2, _TOP - 8, "the claim", "middle strong"),
         drawing.text(limit, _TOP - 8, "bound", "middle strong"),
     ]
     for n, each in enumerate(others):
-        top = _TOP + _ROW * n + 6
+        top = _TOP + _ROW * n + 4
         wide = max(4, round(_x(each.high) - _x(each.low), 1))
         parts.append(drawing.text(4, top + 11, _short(each)))
         parts.append(drawing.box(_x(each.low), top, wide, 14, "grey"))
-        parts.append(drawing.text(_LEFT + _PLOT + 8, top + 11, _span(each.low, each.high)))
-    for n, (case, line) in enumerate(zip(cases, lines, strict=True), len(others)):
-        parts.append(_case(case, line, _TOP + _ROW * n + _GAP + 6))
+        parts.append(drawing.text(_LEFT + _PLOT + 8, top + 11, f"C {span(each.low, each.high)}"))
+    for n, (case, line) in enumerate(zip(cases, lines, strict=True)):
+        parts.append(_case(case, line, first + _CASE * n))
     for place in range(_LOW, _HIGH + 1, 20):
         parts.append(f'<path class="rule" d="M{_x(place / 100)} {ground}v5"/>')
         label = percent(place / 100).removesuffix(" %")
         parts.append(drawing.text(_x(place / 100), ground + 18, label, "middle muted"))
     parts.append(drawing.text(_LEFT + _PLOT + 28, ground + 18, "%", "muted"))
     y = ground + 42.0
-    parts.append(f'<path class="seeds" d="M{_LEFT} {y - 4}h24"/>{_dot(_LEFT + 12, y - 4)}')
-    parts.append(drawing.text(_LEFT + 32, y, "measured here: the mean, and from seed to seed"))
+    for kind, says in (
+        ("c", "what C gains: the mean, between the lowest and the highest seed"),
+        ("m", "M's pages: the same; what lies beyond the right edge is in numbers only"),
+    ):
+        parts.append(_seeds(kind, 16, 4, 28, y - 4) + drawing.text(40, y, says))
+        y += 20
     legend, y = drawing.legend(
-        (("empty", "expected before the first run"), ("grey", "published")), _LEFT, y + 20, _PLOT
+        (("empty", "C as expected before the first run"), ("grey", "published")), 4, y, _PLOT
     )
-    parts.append(legend)
     size = _LEFT + _PLOT + _RIGHT, y - 6
     title = f"{TITLE}: " + ", ".join(f"{line.case} {percent(line.gain)}" for line in lines)
-    return drawing.document(_NAME, _SHEET, size, title, "\n".join(parts))
+    return drawing.document(_NAME, _SHEET, size, title, "\n".join([*parts, legend]))
 
 
 def _case(case: Migration, line: Comparison, y: float) -> str:
-    """Return the row of a case: what was expected, and on it what came out."""
+    """Return the row of a case: what was expected of C, on it what came out, and M below."""
     low, high = case.expect
-    drawn = drawing.text(4, y + 11, case.name.replace("_", " "))
+    drawn = drawing.text(4, y + 12, case.name)
     drawn += drawing.box(_x(low), y, round(_x(high) - _x(low), 1), 14, "empty")
-    if line.gain is not None:
-        seeds = [_x(gain or 0) for gain in (line.lowest, line.highest)]
-        drawn += f'<path class="seeds" d="M{seeds[0]} {y + 7}H{seeds[1]}"/>'
-        drawn += _dot(_x(line.gain), y + 7)
-        drawn += drawing.text(_LEFT + _PLOT + 8, y + 11, percent(line.gain), "strong")
+    side = _LEFT + _PLOT + 8
+    if line.gain is not None and line.lowest is not None and line.highest is not None:
+        drawn += _seeds("c", _x(line.gain), _x(line.lowest), _x(line.highest), y + 7)
+        drawn += drawing.text(side, y + 12, f"C {percent(line.gain)}", "strong")
+    if line.pages is not None and line.fewest is not None and line.most is not None:
+        drawn += _seeds("m", _x(line.pages), _x(line.fewest), _x(line.most), y + 22)
+        drawn += drawing.text(side, y + 27, f"M {span(line.fewest, line.most)}")
     return drawn
 
 
-def _dot(x: float, y: float) -> str:
-    return f'<circle class="mean" cx="{x:g}" cy="{y:g}" r="5"/>'
+def _seeds(kind: str, mean: float, lowest: float, highest: float, y: float) -> str:
+    """Return a mark between two bars that are taller than it; what is beyond the edge is not."""
+    edge = _LEFT + _PLOT
+    bars = "".join(f"M{x:g} {y - 7:g}v14" for x in (lowest, highest) if x <= edge)
+    reach = f"M{min(lowest, edge):g} {y:g}H{min(highest, edge):g}"
+    mark = MARKS[kind].format(mean, y) if mean <= edge else ""
+    return f'<path class="seeds" d="{reach}{bars}"/>{mark}'

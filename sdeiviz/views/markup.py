@@ -15,7 +15,7 @@ def table(
     Parameters
     ----------
     title, columns
-        What it is, and what its columns are.
+        What it is, "" if that stands elsewhere, and what its columns are.
     rows
         Cells as plain text.
     code
@@ -47,4 +47,4 @@ def preformatted(title: str, text: str) -> str:
 
 
 def _title(title: str) -> str:
-    return f"<p><strong>{escape(title)}</strong></p>"
+    return f"<p><strong>{escape(title)}</strong></p>" if title else ""

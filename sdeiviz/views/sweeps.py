@@ -9,12 +9,25 @@ from sdeiviz.experiment.comparison import CLAIM
 from sdeiviz.experiment.parameters import varied
 from sdeiviz.experiment.table import Row
 from sdeiviz.views import drawing, markup, tables
-from sdeiviz.views.gains import MODE, percent
+from sdeiviz.views.gains import MARKS, MODE, RULES, percent
 
 TITLE: Final = "What the gain depends on"
 COLUMNS: Final = ("sweep", "varied", "value", "C gains", "M's pages", "bound")
 _UNITS: Final = {"ns": ("µs", 1e3), "bit/s": ("Gbit/s", 1e9), "bytes": ("MB", 1e6)}
 """A unit of the parameters, the one to show and how many it is."""
+_TITLES: Final = {
+    "link.delay": "latency, one way",
+    "link.bandwidth": "bandwidth",
+    "link.buffer": "socket buffer",
+    "costs.inject": "a notification",
+    "work.short": "work per page",
+    "m": "faulting threads (m)",
+    "c": "computing threads (c)",
+    "vcpus": "vCPUs",
+}
+"""What a panel is called; anything else by its name as a parameter."""
+_KINDS: Final = {"order": ("in order", "random"), "jump": ("no", "yes")}
+"""What is no quantity: its values in words."""
 
 Point = tuple[float, Comparison, float]
 """A value, what came of it, and the bound of C's gain."""
@@ -38,26 +51,31 @@ def points(name: str, parameters: Parameters, measured: Sequence[Row]) -> list[P
     return found
 
 
-def _scale(name: str, parameters: Parameters) -> tuple[str, float]:
-    """Return what a sweep varies, with the unit to show it in, and how many of its own that is."""
-    parameter = parameters.sweep(name).parameter
+def _scale(parameter: str, parameters: Parameters) -> tuple[str, float]:
+    """Return the unit to show a parameter in, after a comma, and how many of its own that is."""
     if parameter not in parameters.values:
-        return parameter, 1
+        return "", 1
     own = parameters.find(parameter).unit
     unit, size = _UNITS.get(own.split()[0], (own, 1.0))
-    return f"{parameter}, {unit}", size
+    return f", {unit}", size
+
+
+def _value(parameter: str, value: float, size: float) -> str:
+    kinds = _KINDS.get(parameter)
+    return kinds[bool(value)] if kinds else f"{value / size:g}"
 
 
 def rows(parameters: Parameters, measured: Sequence[Row], *names: str) -> list[tuple[str, ...]]:
     """Return a row for each value of each sweep; without names, of all."""
     made: list[tuple[str, ...]] = []
     for name in names or parameters.sweeps:
-        what, size = _scale(name, parameters)
+        what = parameters.sweep(name).parameter
+        unit, size = _scale(what, parameters)
         made += [
             (
                 name,
-                what,
-                f"{value / size:g}",
+                what + unit,
+                _value(what, value, size),
                 percent(line.gain),
                 percent(line.pages),
                 percent(limit),
@@ -80,26 +98,24 @@ def html(parameters: Parameters, measured: Sequence[Row], *names: str) -> str:
 _NAME: Final = "sdeiviz-sweeps"
 _SHEET: Final = drawing.look(
     _NAME,
-    f"""
-.{_NAME} .claim {{ fill: var(--accent-soft); }}
-.{_NAME} .bound {{ fill: none; stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 5 3; }}
+    RULES.format(name=_NAME)
+    + f"""
 .{_NAME} .c {{ fill: none; stroke: var(--accent); stroke-width: 2; }}
-.{_NAME} circle {{ fill: var(--accent); stroke: var(--ink); }}
 .{_NAME} .m {{ fill: none; stroke: var(--muted); stroke-width: 1.5; stroke-dasharray: 2 3; }}
-.{_NAME} .at {{ fill: var(--pane); stroke: var(--ink); }}
 """,
 )
-_MARKS: Final = {
-    "c": '<circle cx="{}" cy="{}" r="4"/>',
-    "m": '<path class="at" transform="translate({} {})" d="M-4 -4h8v8h-8z"/>',
+_MARKS: Final = MARKS | {
     "beyond": '<path class="at" transform="translate({} {})" d="M-5 4h10l-5 -9z"/>',
 }
-_ACROSS, _WIDE, _HIGH, _LEFT, _STEP = 3, 250, 110, 60, 310  # pixels, but the first
-_PANEL: Final = 226
+_ACROSS, _WIDE, _HIGH, _LEFT, _STEP = 2, 228, 110, 56, 292  # pixels, but the first
+_PANEL: Final = 206
 
 
 def svg(parameters: Parameters, measured: Sequence[Row], *names: str) -> str:
-    """Return a panel for each sweep, the values evenly spaced; without names, all."""
+    """Return a panel for each sweep, the values evenly spaced; without names, all.
+
+    A line joins the values of a quantity. The claim is drawn where as many compute as fault.
+    """
     shown = names or tuple(parameters.sweeps)
     parts = []
     for n, name in enumerate(shown):
@@ -107,7 +123,7 @@ def svg(parameters: Parameters, measured: Sequence[Row], *names: str) -> str:
         panel = _panel(name, parameters, points(name, parameters, measured))
         parts.append(f'<g transform="{place}">{panel}</g>')
     y = -(-len(shown) // _ACROSS) * _PANEL + 16.0
-    x = 4.0
+    x, width = 4.0, min(len(shown), _ACROSS) * _STEP
     for mark, says in (
         ('<path class="c" d="M0 -4h24"/>' + _MARKS["c"].format(12, -4), "C gains"),
         ('<path class="m" d="M0 -4h24"/>' + _MARKS["m"].format(12, -4), "M's pages"),
@@ -115,10 +131,16 @@ def svg(parameters: Parameters, measured: Sequence[Row], *names: str) -> str:
         ('<path class="bound" d="M0 -4h24"/>', "bound of C's gain"),
         ('<path class="claim" d="M0 -10h24v12h-24z"/>', "the claim"),
     ):
+        wide = 32 + drawing.LETTER * len(says)
+        if x + wide > width:
+            x, y = 4.0, y + 20
         parts.append(f'<g transform="translate({x:g} {y})">{mark}</g>')
         parts.append(drawing.text(x + 32, y, says))
-        x += 32 + drawing.LETTER * len(says) + 24
-    size = max(x, min(len(shown), _ACROSS) * _STEP + 10), y + 10
+        x += wide + 24
+    for line in ("One seed for each value.", "Values are evenly spaced, not to scale."):
+        y += 20
+        parts.append(drawing.text(4, y, line, "muted"))
+    size = width + 4, y + 10
     title = f"{TITLE}: {', '.join(shown)}"
     return drawing.document(_NAME, _SHEET, size, title, "\n".join(parts))
 
@@ -126,7 +148,8 @@ def svg(parameters: Parameters, measured: Sequence[Row], *names: str) -> str:
 def _panel(name: str, parameters: Parameters, found: Sequence[Point]) -> str:
     """Return one sweep: lines above, and below them the numbers."""
     claimed = parameters.published[CLAIM]
-    what, size = _scale(name, parameters)
+    what = parameters.sweep(name).parameter
+    unit, size = _scale(what, parameters)
     gains = [(line.gain or 0, line.pages or 0, limit) for _, line, limit in found]
     low = min(-0.5, *(value for each in gains for value in each))
     high = max(1.5, *(value for c, _, limit in gains for value in (c, limit)))
@@ -138,10 +161,14 @@ def _panel(name: str, parameters: Parameters, found: Sequence[Point]) -> str:
     wide = _WIDE / len(found)
     middle = [round(_LEFT + (n + 0.5) * wide, 1) for n in range(len(found))]
     parts = [
-        drawing.text(_LEFT, 14, what, "strong"),
+        drawing.text(_LEFT, 14, _TITLES.get(what, what) + unit, "strong"),
         drawing.text(_LEFT + _WIDE, 14, f"of {parameters.sweep(name).case}", "end muted"),
-        f'<rect class="claim" x="{_LEFT}" y="{y(claimed.high)}" width="{_WIDE}" '
-        f'height="{y(claimed.low) - y(claimed.high):.1f}"/>',
+        *(
+            f'<rect class="claim" x="{at - wide / 2:.1f}" y="{y(claimed.high)}" '
+            f'width="{wide:.1f}" height="{y(claimed.low) - y(claimed.high):.1f}"/>'
+            for at, (_, _, limit) in zip(middle, gains, strict=True)
+            if limit == 1
+        ),
         f'<path class="rule" d="M{_LEFT} {y(0)}h{_WIDE}M{_LEFT} 24v{_HIGH}"/>',
     ]
     sizes = (digit * 10**power / 2 for power in range(20) for digit in (1, 2, 4))
@@ -150,17 +177,19 @@ def _panel(name: str, parameters: Parameters, found: Sequence[Point]) -> str:
         parts.append(f'<path class="rule" d="M{_LEFT} {y(n * step)}h-4"/>')
         label = percent(n * step).removesuffix(" %")
         parts.append(drawing.text(_LEFT - 8, y(n * step) + 4, label, "end muted"))
-    for at, (_, _, limit) in zip(middle, gains, strict=True):
-        parts.append(f'<path class="bound" d="M{at - wide / 2:.1f} {y(limit)}h{wide:.1f}"/>')
+    steps = "".join(f"V{y(limit)}h{wide:.1f}" for _, _, limit in gains)
+    parts.append(f'<path class="bound" d="M{_LEFT} {y(gains[0][2])}{steps}"/>')
     for kind, n in (("m", 1), ("c", 0)):
         places = [(at, y(each[n]), each[n] > high) for at, each in zip(middle, gains, strict=True)]
-        path = "L".join(f"{x} {down}" for x, down, _ in places)
-        parts.append(f'<path class="{kind}" d="M{path}"/>')
+        if what not in _KINDS:
+            path = "L".join(f"{x} {down}" for x, down, _ in places)
+            parts.append(f'<path class="{kind}" d="M{path}"/>')
         parts += (_MARKS["beyond" if out else kind].format(x, down) for x, down, out in places)
     for n, title in enumerate(("C", "M")):
         parts.append(drawing.text(_LEFT - 8, 60 + _HIGH + 18 * n, title, "end muted"))
     for at, (value, line, _) in zip(middle, found, strict=True):
-        for n, number in enumerate((f"{value / size:g}", percent(line.gain), percent(line.pages))):
+        numbers = _value(what, value, size), percent(line.gain), percent(line.pages)
+        for n, number in enumerate(numbers):
             look = "middle" if n == 1 else "middle muted"
             parts.append(drawing.text(at, 42 + _HIGH + 18 * n, number.removesuffix(" %"), look))
     return "".join(parts)

@@ -277,3 +277,4 @@ def test_claims_are_as_they_were_printed():
     rate_v2 = (89.242e9 / 658_955) / (19.723e9 / 240_635) - 1
     assert published["v2_postcopy_c_rate"].low == pytest.approx(rate_v2, abs=1e-3)
     assert str(published["v3_migration_c_rate"]) == "+67.5% .. +68.6%"
+    assert str(published["v4_migration_c_rate"]) == "+0.0% .. +7.0%"

@@ -33,6 +33,7 @@ def test_a_folded_table_shows_its_title_first() -> None:
     figure = table("Sources", ("name",), [("costs.exit",)], folded=True)
     assert figure.html.startswith("<details><summary ")
     assert ">Sources</summary>" in figure.html
+    assert figure.html.count(">Sources<") == 1
     assert figure.text == "name\ncosts.exit"
 
 
@@ -51,6 +52,6 @@ def test_a_bar_follows_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     advance = progress("Runs")
     (bar,) = shown
     advance(0, 8)
-    assert (bar.description, bar.value, bar.max) == ("Runs", 0, 8)
+    assert (bar.description, bar.value, bar.max) == ("Runs 0/8", 0, 8)
     advance(8, 8)
-    assert bar.value == 8
+    assert (bar.description, bar.value) == ("Runs 8/8", 8)

@@ -65,67 +65,83 @@ PASSES = swept("passes", [150, 300, 40], [100, 900, 50])
 
 
 def test_the_table_says_what_came_out_of_every_case() -> None:
-    claimed, v2, *rest = gains.rows(ALL, measured())
+    claimed, v2, v3, v4, *rest = gains.rows(ALL, measured())
     assert claimed[:2] == ("published: Shan, 27 Jun 2022", "+41 to +68 %")
     assert v2[:2] == ("published: v2, 9 Feb 2021", "+65 %")
-    assert [line[0] for line in rest[1:]] == list(ALL.migrations)
-    preempt, four = gains.rows(OURS, ROWS)[1:]
+    assert v3[:2] == ("published: v3, 7 May 2021", "+68 to +69 %")
+    assert v4[:2] == ("published: v4, 15 Aug 2021", "0 to +7 %")
+    assert [line[0] for line in rest] == list(ALL.migrations)
+    preempt, four = gains.rows(OURS, ROWS)[4:]
     assert preempt == (
         "preempt",
         "+60 %",
         "+50 to +70 %",
         "+70 %",
         "+45 to +85 %",
-        "within",
+        "+50 %",
         "+50 %",
         "154 µs",
         "40 %",
     )
-    assert four[1:6] == ("+300 %", "+300 %", "+385 %", "+300 to +400 %", "above")
+    assert four[1:5] == ("+300 %", "+300 %", "+385 %", "+300 to +400 %")
 
 
-def test_the_claim_is_there_even_if_no_case_is_like_it() -> None:
-    four = replace(ALL, migrations={"four_to_one": ALL.migration("four_to_one")})
-    assert [line[0] for line in gains.rows(four, ROWS)] == [
-        "published: Shan, 27 Jun 2022",
-        "four_to_one",
-    ]
+def test_m_has_seeds_too() -> None:
+    found = {line[0]: line for line in gains.rows(ALL, measured())}
+    assert found["v3"][5:7] == ("+316 %", "+47 to +547 %")
+    assert found["preempt"][5:7] == ("+122 %", "+80 to +161 %")
 
 
 def test_the_text_is_the_table() -> None:
     lines = gains.text(OURS, ROWS).splitlines()
     assert lines[0].split()[:3] == ["case", "C", "gains"]
-    assert lines[2].startswith("preempt ")
-    assert "+60 %" in lines[2]
+    assert lines[5].startswith("preempt ")
+    assert "+60 %" in lines[5]
 
 
 def test_in_the_drawing_a_dot_is_where_the_gain_is() -> None:
     svg = gains.svg(OURS, ROWS)
     root = ElementTree.fromstring(svg)
-    # 210 is -40 %, and 560 pixels are 160 %: 60 % is 350 from the left, 100 % is 490.
+    # 120 is -40 %, and 324 pixels are 180 %: 60 % is 180 from the left, 100 % is 252.
     key, dot = sorted(root.iter(f"{SVG}circle"), key=lambda one: -float(one.attrib["cy"]))
-    assert dot.attrib["cx"] == "560"
+    assert dot.attrib["cx"] == "300"
     assert float(key.attrib["cy"]) > float(dot.attrib["cy"])
-    (seeds,) = re.findall(r'class="seeds" d="M([\d.]+) [\d.]+H([\d.]+)"', svg)
-    assert seeds == ("525.0", "595.0")
+    c, m, *_ = re.findall(r'class="seeds" d="M(\S+) \S+H(\S+?)M(\S+) \S+M(\S+) \S+"', svg)
+    assert c == ("282", "318", "282", "318")
+    assert m == ("282", "282", "282", "282")
+    (square,) = re.findall(r'class="at" transform="translate\((\S+) \S+\)"', svg)[:1]
+    assert square == "282"
     (claim,) = (r for r in root.iter(f"{SVG}rect") if r.attrib["class"] == "claim")
-    assert (claim.attrib["x"], claim.attrib["width"]) == ("493.5", "94.5")
-    assert 'class="bound" d="M700.0 ' in svg
+    assert (claim.attrib["x"], claim.attrib["width"]) == ("265.8", "48.6")
+    assert 'class="bound" d="M372.0 ' in svg
     title = root.find(f"{SVG}title")
     assert title is not None
     assert title.text == "What C gains in post-copy: preempt +60 %"
 
 
 def test_only_cases_of_one_to_one_are_drawn() -> None:
-    assert ">four to one<" not in gains.svg(OURS, ROWS)
-    assert ">m alone<" not in gains.svg(ALL, measured())
+    assert ">preempt<" in gains.svg(OURS, ROWS)
+    assert ">four_to_one<" not in gains.svg(OURS, ROWS)
+    assert ">m_alone<" not in gains.svg(ALL, measured())
     assert gains.svg(ALL, measured()).count("<circle") == 1 + 10
+
+
+def test_what_lies_beyond_the_edge_is_in_numbers_only() -> None:
+    touched = {"sync": "20", "1": "26", "2": "90"}
+    far = [one | {"result.touched": touched.get(one["mode"], touched[one["seed"]])} for one in ROWS]
+    svg = gains.svg(OURS, far)
+    # +30 and +350 %: 246 and the edge, 444, without a bar; the mean, +190 %, has no mark.
+    assert re.search(r'class="seeds" d="M246 \S+H444M246 \S+"', svg)
+    assert svg.count('class="at"') == 1
+    assert ">M +30 to +350 %<" in svg
 
 
 def test_a_case_in_which_c_did_nothing_has_no_dot() -> None:
     idle = [one | {"result.computed": "0"} for one in ROWS]
     assert gains.svg(OURS, idle).count("<circle") == 1
-    assert gains.rows(OURS, idle)[1][1] == ""
+    assert gains.rows(OURS, idle)[4][1] == ""
+    still = [one | {"result.touched": "0"} for one in ROWS]
+    assert gains.svg(OURS, still).count('class="at"') == 1
 
 
 def test_the_estimate() -> None:
@@ -177,6 +193,33 @@ def test_a_panel_draws_c_and_m_and_shows_what_is_beyond_its_top() -> None:
     assert svg.count("<circle") == 1 + 3
     for number in ("+50", "+200", "-60", "+800"):
         assert f">{number}<" in svg
+
+
+def test_the_claim_is_drawn_where_as_many_compute_as_fault() -> None:
+    told = [150, 150, 150]
+    svg = sweeps.svg(ALL, swept("computing", told, told), "computing")
+    claims = re.findall(r'<rect class="claim" x="(\S+)" y="\S+" width="(\S+)"', svg)
+    assert claims == [("56.0", "76.0")]
+    # From +150 to -50 % are 110 pixels: the bounds +100, +50 and +25 % in one line of steps.
+    assert 'd="M56 51.5V51.5h76.0V79.0h76.0V92.8h76.0"' in svg
+    assert ">computing threads (c)<" in svg
+
+
+def test_what_is_no_quantity_has_words_and_no_line() -> None:
+    found = swept("order", [110, 180], [100, 190])
+    assert [row[2] for row in sweeps.rows(ALL, found, "order")] == ["in order", "random"]
+    svg = sweeps.svg(ALL, found, "order")
+    assert ">in order<" in svg
+    # Those of the legend.
+    assert (svg.count('class="c"'), svg.count('class="m"')) == (1, 1)
+
+
+def test_two_panels_side_by_side_and_the_next_below() -> None:
+    svg = sweeps.svg(ALL, measured(), "delay", "order", "jump")
+    places = re.findall(r'<g transform="translate\((\d+) (\d+)\)"><text', svg)
+    assert places == [("0", "0"), ("292", "0"), ("0", "206")]
+    assert ">latency, one way, µs<" in svg
+    assert ">One seed for each value.<" in svg
 
 
 def test_a_sweep_of_the_reader_s_own() -> None:
