@@ -83,6 +83,8 @@ class Lab:
         self.page.wait_for_function(
             "light => document.body.dataset.jpThemeLight === light", arg="false" if dark else "true"
         )
+        # Else the next change would have JupyterLab take its splash screen away twice.
+        self.page.wait_for_function("() => !document.getElementById('jupyterlab-splash')")
 
     def size(self, width: int, height: int = 900, zoom: int = 1) -> None:
         """Make the window so large, and zoom as a browser does: fewer, larger pixels."""
