@@ -37,7 +37,7 @@
 # - **Downtime** is how long the guest runs nowhere.
 #
 # The guest is the one of [03](03_async_page_fault.ipynb), smaller: 1,024 pages of RAM, from
-# 0x40000000 on. M writes 384 of them in random order and computes for 10 µs after each; C only
+# 0x40000000 on. M writes 384 of them in random order and computes for some 9 µs after each; C only
 # computes. The link carries 1 Gbit/s, a page in 33 µs, and each way takes 50 µs more. Time is
 # virtual, until the last section.
 #
@@ -62,7 +62,7 @@ table("Dirty pages after each pass", ("link", "dirty", "to send the last takes")
 
 # %% [markdown]
 # The first pass sends every page, each further one those that are dirty. M has half of the time and
-# writes one page in 22 µs. The slow link carries one in 33: during each pass M comes round to all
+# writes one page in some 20 µs. The slow link carries one in 33: during each pass M comes round to all
 # its 384 pages, and the kernel to 7 of its own, for ever. The fast link carries one in 3.3 µs, and
 # the destination places one in 4: each pass is shorter, and leaves less.
 #
@@ -86,9 +86,9 @@ table("Dirty pages after each pass", ("link", "dirty", "to send the last takes")
 # | post-copy | pages | those asked for first, in between all others |
 # | post-copy | Checksum, End | that was all; does its sum agree with yours? |
 #
-# Sending "all others" unasked is the **background push**. It goes by the pages' numbers, and after
-# a page that was asked for from there. Of a page of zeros only the number is sent. Each missing
-# page is sent once, so the end is certain.
+# Sending "all others" unasked is the **background push**. It goes by the pages' numbers; where a
+# page was asked for, it goes on behind that one. Of a page of zeros only the number is sent. Each
+# missing page is sent once, so the end is certain.
 #
 # The guest, in two modes of 03. The player shows the first:
 
@@ -204,7 +204,8 @@ drawing("Both", vcpus.svg(*both), vcpus.text(*both))
 
 # %% [markdown]
 # The gap at 21 ms is C's slice: C needs no page. The one cross of arm64-v4 is a fault at EL1, where
-# nobody can be told; its page had just come, so the wait was 0 ns.
+# nobody can be told; its page had just come, so the wait was 0 ns. Its first page-ready is the
+# message to everybody (03): whoever slept on the other host wakes here.
 #
 # ## What is counted
 #

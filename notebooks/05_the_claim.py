@@ -57,14 +57,14 @@ table("Published", ("gain", "of what", "source"), rows)
 # As a reviewer reads them:
 #
 # - **Which quantity?** 68 % is C's *rate*, units in a second, in version 3. 41 % may be one too,
-#   or the 41.1 % by which M's *run time* fell in version 3 under swap, where C's rate fell as
-#   well.
+#   or the 41.1 % by which M's *run time* fell in version 3 under swap (as in version 4, see 03),
+#   where C's rate fell as well.
 # - **Which window?** In version 2 M's whole run, 241 s without asynchronous page fault and 659
 #   with; 10 s of migration are too little for 65 % over all. In version 3 it fits: M ran for 53 to
 #   60 s, the migration took 57 to 63.
 # - **How many faults?** Version 2 had 121 requests in 9.6 s without, 75 with. At 10 ms each, as
-#   QEMU's took in 2022, 13 % was lost. C, which has half of the time, can gain 13 / 50 from that:
-#   25 %.
+#   QEMU's took in 2022, 12.6 % was lost. C, which has half of the time, can gain 12.6 / 50 from
+#   that: 25 %.
 # - **Was it post-copy?** Versions 3 and 4 do not say.
 # - **Who paid?** In version 2 M: its five passes took 2.7 times as long. In versions 3 and 4 not
 #   M: beside C its time fell, by 7 to 10 and by 3 to 7 %. (M alone took 14 % longer in version 4,
@@ -187,8 +187,7 @@ table(title, gains.COLUMNS, gains.rows(parameters, kept), folded=True)
 # as many.
 #
 # Four cases came out above what we had expected, mostly from an event model without guest code.
-# The reasons were added after the first run. Numbers in them that no table has are of a full
-# buffer, of the wire, or of the messages alone.
+# The reasons were added after the first run.
 
 # %%
 rows = [(case.name, case.outside) for case in parameters.migrations.values() if case.outside]
@@ -317,7 +316,7 @@ table(title, ("name", "value", "unit", "source", "why"), rows, folded=True)
 #
 # ## What you have now
 #
-# - Beyond what was blocked, a gain is M's.
+# - Beyond what was blocked, a gain is M's, or the window's.
 # - Gain ≈ (L - w - n) / (L + w + n), over a long window at most f / m.
 #
 # Decide before you run:
