@@ -171,7 +171,7 @@ class Vcpu:
         vm, sdei, number = self.vm, self.sdei, self.number
         index, pc, x = core.index_word, core.pc_word, core.x
         w0, x0_to_x5 = x[:1].cast("B").cast("I"), x[:6]
-        paging = vm.paging
+        skipped, paging = vm.skipped_word, vm.paging
         cost = paging.costs.exit if paging else 0
         self._answer = answer = _answer_writer(x, only_x0=vm.profile.preserve_x1_to_x3)
         routes = vm.hypercalls.routes
@@ -181,7 +181,7 @@ class Vcpu:
                 if cost:
                     vm.spend(self, cost)
                 now, emit = index[0], self.emit
-                emit(("HVC", now, now + vm.skipped, number, pc[0], x0_to_x5.tobytes()))
+                emit(("HVC", now, now + skipped[0], number, pc[0], x0_to_x5.tobytes()))
                 try:
                     handler = routes[w0[0]]
                 except KeyError:

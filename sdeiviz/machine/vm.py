@@ -206,7 +206,8 @@ class VirtualMachine:
         self.gic: Gic2 | Gic3 = Gic2(vcpus) if gic == 2 else Gic3(vcpus, affinities)
         self.one_shot = OneShotTimer()
         self.bus = Bus()
-        self._skipped = array("Q", (0,))
+        self.skipped_word = array("Q", (0,))
+        """Holds `skipped`."""
         self.paging = paging
         self.pager: Pager | None = None
         self.apf: AsyncPageFault | None = None
@@ -223,7 +224,7 @@ class VirtualMachine:
         self.hypercalls = Hypercalls(self.dispatcher)
         for number, affinity in enumerate(affinities):
             self.vcpus.append(Vcpu(self, number, affinity, clock))
-            self.vcpus[-1].core.tell_time(self._skipped, NS_PER_TICK)
+            self.vcpus[-1].core.tell_time(self.skipped_word, NS_PER_TICK)
         self.index_word = self.vcpus[0].core.index_word
         """Holds the index: it is the word of the core that runs."""
         self.scheduler = Scheduler(self, quantum)
@@ -320,16 +321,16 @@ class VirtualMachine:
     @property
     def time(self) -> int:
         """Virtual time in nanoseconds: one for each instruction, and what was skipped."""
-        return self.index_word[0] + self._skipped[0]
+        return self.index_word[0] + self.skipped_word[0]
 
     @property
     def skipped(self) -> int:
         """Nanoseconds of virtual time without an instruction: all waited, or the host worked."""
-        return self._skipped[0]
+        return self.skipped_word[0]
 
     @skipped.setter
     def skipped(self, nanoseconds: int) -> None:
-        self._skipped[0] = nanoseconds
+        self.skipped_word[0] = nanoseconds
 
     @property
     def is_late(self) -> bool:
@@ -384,12 +385,12 @@ class VirtualMachine:
     def note(self, event: str, vcpu: int, *fields: Any) -> None:
         """Add an event to the trace by its name."""
         index = self.index_word[0]
-        self._trace.extend((AT, index, index + self._skipped[0], event, vcpu, *fields))
+        self._trace.extend((AT, index, index + self.skipped_word[0], event, vcpu, *fields))
 
     def stamp(self) -> None:
         """Date what the dispatcher adds to the trace next."""
         index = self.index_word[0]
-        self._trace.extend((AT, index, index + self._skipped[0]))
+        self._trace.extend((AT, index, index + self.skipped_word[0]))
 
     # -- running
 
@@ -669,9 +670,9 @@ class VirtualMachine:
         vcpu.account.charge(Activity.OVERHEAD, nanoseconds)
         if current is not vcpu and current.account.activity is Activity.RUN:
             current.account.charge(Activity.READY, nanoseconds)
-        self._skipped[0] += nanoseconds
+        self.skipped_word[0] += nanoseconds
         if self.deadline is not None:
-            current.core.stop_by(self.deadline - self._skipped[0])
+            current.core.stop_by(self.deadline - self.skipped_word[0])
 
     def _clear_memory(self) -> None:
         """Zero RAM, and let the log of written pages show which this changed."""

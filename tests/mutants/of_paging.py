@@ -300,8 +300,8 @@ MUTATIONS = [
     ),
     Mutation(
         VM,
-        "        self._skipped[0] += nanoseconds\n        if self.deadline is not None:\n",
-        "        self._skipped[0] += nanoseconds\n        if False:\n",
+        "        self.skipped_word[0] += nanoseconds\n        if self.deadline is not None:\n",
+        "        self.skipped_word[0] += nanoseconds\n        if False:\n",
         "the guest goes on after a deadline that the host's work has passed",
     ),
     Mutation(
