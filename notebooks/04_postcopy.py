@@ -62,9 +62,9 @@ table("Dirty pages after each pass", ("link", "dirty", "to send the last takes")
 
 # %% [markdown]
 # The first pass sends every page, each further one those that are dirty. M has half of the time and
-# writes one page in some 20 µs. The slow link carries one in 33: during each pass M comes round to all
-# its 384 pages, and the kernel to 7 of its own, for ever. The fast link carries one in 3.3 µs, and
-# the destination places one in 4: each pass is shorter, and leaves less.
+# writes one page in some 20 µs. The slow link carries one in 33: during each pass M comes round to
+# all its 384 pages, and the kernel to 7 of its own, for ever. The fast link carries one in 3.3 µs,
+# and the destination places one in 4: each pass is shorter, and leaves less.
 #
 # So compare **how fast pages become dirty with how fast they are sent**. If they become dirty
 # faster, pre-copy must at last stop the guest and send the rest: 13 ms of downtime here, more than
