@@ -114,3 +114,15 @@ def accessibility(page: Page, selector: str) -> list[str]:
         for rule in found.response["violations"]
         if rule["impact"] in ("serious", "critical")
     ]
+
+
+def figure(page: Page, selector: str) -> list[str]:
+    """A drawing or a table can be read where it stands."""
+    page.locator(selector).scroll_into_view_if_needed()
+    return [
+        *overflow(page, selector),
+        *text_contrast(page, selector),
+        *text_sizes(page, selector),
+        *drawn_labels(page, selector),
+        *accessibility(page, selector),
+    ]

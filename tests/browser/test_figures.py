@@ -39,13 +39,7 @@ def problems(lab: Lab, figures: int, width: int, dark: bool) -> list[str]:
     page.evaluate("() => document.querySelectorAll('details').forEach(e => e.open = true)")
     found = []
     for n in range(figures):
-        figure = f"#figure-{n}"
-        page.locator(figure).scroll_into_view_if_needed()
-        found += page_checks.overflow(page, figure)
-        found += page_checks.text_contrast(page, figure)
-        found += page_checks.text_sizes(page, figure)
-        found += page_checks.drawn_labels(page, figure)
-        found += page_checks.accessibility(page, figure)
+        found += page_checks.figure(page, f"#figure-{n}")
     return found
 
 

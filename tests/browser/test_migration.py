@@ -63,12 +63,7 @@ def test_every_drawing_can_be_read(migration: Lab, width: int, dark: bool) -> No
     page.locator(f"{PLAYER} details").evaluate("e => e.open = true")
     found = []
     for shown in (*(f"#figure-{n}" for n in range(FIGURES)), PLAYER):
-        page.locator(shown).scroll_into_view_if_needed()
-        found += page_checks.overflow(page, shown)
-        found += page_checks.text_contrast(page, shown)
-        found += page_checks.text_sizes(page, shown)
-        found += page_checks.drawn_labels(page, shown)
-        found += page_checks.accessibility(page, shown)
+        found += page_checks.figure(page, shown)
     found += page_checks.targets(page, PLAYER)
     assert found == []
 
