@@ -181,16 +181,16 @@ def claim(parameters: Parameters, rows: Sequence[Row]) -> str:
                 f"{case.name:<15} {line.mode:<10} {_percent(line.gain):>8}  {_spread(line):<20}"
                 f" {_percent(line.pages):>8} {line.told:>5.0%}"
                 f" {latency[0]:>6.0f} {latency[1]:>7.0f} {blocked[0]:>5.0%} {blocked[1]:>5.1%}"
-                f"  {beside(line.gain, claimed):<6} {expected if ours else ''}".rstrip()
+                f"  {_beside(line.gain, claimed):<6} {expected if ours else ''}".rstrip()
             )
-            if ours and case.outside and beside(line.gain, claimed) != "within":
+            if ours and case.outside and _beside(line.gain, claimed) != "within":
                 lines.append(f"    {case.outside}")
         lines += (_published(parameters.published[name]) for name in case.compare if name != CLAIM)
     lines.append(f"claim: {_published(claimed).strip()}")
     return "\n".join(lines)
 
 
-def beside(gain: float | None, published: Published) -> str:
+def _beside(gain: float | None, published: Published) -> str:
     """Return where a gain lies beside a published one: below, within or above; "" for no gain."""
     if gain is None:
         return ""

@@ -52,9 +52,10 @@ def connect(vm: "VirtualMachine") -> None:
     vm.bus.add(_uart(vm))
     vm.bus.add(_one_shot_timer(vm))
     for base, size in vm.gic.regions:
-        vm.bus.add(_gic(vm, base, size))
-    if isinstance(vm.gic, Gic2):
-        vm.bus.add(_gic_interface(vm.gic))
+        if isinstance(vm.gic, Gic2) and base == GICC_BASE:
+            vm.bus.add(_gic_interface(vm.gic))
+        else:
+            vm.bus.add(_gic(vm, base, size))
 
 
 def _uart(vm: "VirtualMachine") -> Region:
