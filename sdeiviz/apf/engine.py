@@ -88,8 +88,9 @@ class AsyncPageFault(Faults):
             return self._features()
         if function != self.function or not self.mode.offered:
             return _NOT_SUPPORTED & MASK64, 0, 0, 0
-        w1, w2, w3 = (argument & MASK32 for argument in arguments)
-        result, value = self._sub_function(self.vcpus[vcpu], w1, w3 << 32 | w2)
+        w1, w2, w3 = arguments
+        word = (w3 & MASK32) << 32 | w2 & MASK32
+        result, value = self._sub_function(self.vcpus[vcpu], w1 & MASK32, word)
         return result & MASK64, value, 0, 0
 
     def _features(self) -> Words:
@@ -104,6 +105,9 @@ class AsyncPageFault(Faults):
         if number >= len(known):
             return _NOT_SUPPORTED, 0
         match known[number]:
+            case Call.IRQ_ACK:  # the only one that comes again and again
+                self._acknowledge(state)
+                return _SUCCESS, 0
             case Call.VERSION:
                 return _SUCCESS, VERSION
             case Call.SLOTS:
@@ -114,9 +118,6 @@ class AsyncPageFault(Faults):
                 return _SUCCESS, state.irq
             case Call.ENABLE:
                 return self._enable(state, word), 0
-            case Call.IRQ_ACK:
-                self._acknowledge(state)
-                return _SUCCESS, 0
 
     def acknowledge(self, vcpu: int) -> None:
         """Do what IRQ_ACK does: lower the interrupt, and deliver the next."""

@@ -29,6 +29,17 @@ _NOT_INJECTED: Final = {
     errno.EINVAL: Reason.NOT_INJECTABLE,
 }
 
+# Looking up a member of an enumeration takes longer than it looks.
+_WAIT: Final = Decision.WAIT
+_HALT: Final = Decision.HALT
+_RETRY: Final = Decision.RETRY
+_NOTIFIED: Final = Decision.NOTIFIED
+_NO_REASON: Final = Reason.NONE
+_IN_FLIGHT: Final = Reason.IN_FLIGHT
+_NOT_PRESENT: Final = Notification.PAGE_NOT_PRESENT
+_READY: Final = Notification.PAGE_READY
+_SEND_ALWAYS: Final = int(Control.SEND_ALWAYS)
+
 NOT_PRESENT_TOKEN: Final = BLOCK_SHARED
 """Offset of page-not-present's token where it has a mailbox of its own: the first of the pad."""
 
@@ -42,6 +53,7 @@ class Faults:
         self.emit = emit
         self.vcpus = [self._new_vcpu(number) for number in range(vcpus)]
         """The state of each vCPU, by number."""
+        self._words = _mailbox_words(separate=mode.separate_mailboxes)
 
     def _new_vcpu(self, number: int) -> VcpuApf:
         return VcpuApf(number, irq=0 if self.mode.not_present_by_event else IRQ_ONLY_DEFAULT_IRQ)
@@ -71,37 +83,35 @@ class Faults:
         state = self.vcpus[vcpu]
         answer = self._answer(state, gfn, pstate, syndrome)
         state.counters.count(answer)
-        state.halted = answer.decision is Decision.HALT
-        self.emit(
-            ("PageFault", vcpu, gfn, answer.token, answer.decision.value, answer.reason.value)
-        )
+        state.halted = answer.decision is _HALT
+        self.emit(("PageFault", vcpu, gfn, answer.token, str(answer.decision), str(answer.reason)))
         return answer
 
     def _answer(self, state: VcpuApf, gfn: int, pstate: int, syndrome: int) -> Answer:
         mode = self.mode
         if not mode.asynchronous:
-            return Answer(Decision.WAIT, Reason.MODE)
+            return Answer(_WAIT, Reason.MODE)
         if mode.needs_interrupts and pstate & ps.I:
-            return Answer(Decision.WAIT, Reason.INTERRUPTS_MASKED)
+            return Answer(_WAIT, Reason.INTERRUPTS_MASKED)
         reason = self._why_not_now(state, pstate)
         if reason and not mode.undeliverable_halts:
-            return Answer(Decision.WAIT, reason)
+            return Answer(_WAIT, reason)
         if gfn in state.gfns:
-            again = Decision.HALT if mode.duplicate_halts else Decision.RETRY
-            return Answer(again, Reason.IN_FLIGHT)
+            again = _HALT if mode.duplicate_halts else _RETRY
+            return Answer(again, _IN_FLIGHT)
         if state.queued >= SLOTS:
-            return Answer(Decision.WAIT, Reason.SLOTS_FULL)
+            return Answer(_WAIT, Reason.SLOTS_FULL)
         token = self._new_token(state)
         if not reason:
             reason = self._notify(state, token)
         if not reason:
-            answer = Answer(Decision.NOTIFIED, token=token)
+            answer = Answer(_NOTIFIED, token=token)
         elif mode.undeliverable_halts:
-            answer = Answer(Decision.HALT, reason)
+            answer = Answer(_HALT, reason)
         elif not mode.failure_clears_mailbox:
-            answer = Answer(Decision.RETRY, reason)
+            answer = Answer(_RETRY, reason)
         else:
-            return Answer(Decision.WAIT, reason)
+            return Answer(_WAIT, reason)
         state.gfns.add(gfn)
         state.pending.append(Work(gfn, token, syndrome, not reason))
         return answer
@@ -110,7 +120,7 @@ class Faults:
         """Return why the guest cannot be told of a fault (v4 patch 7), `Reason.NONE` if it can."""
         if not state.enabled:
             return Reason.DISABLED
-        user_only = not (state.control & Control.SEND_ALWAYS and self.mode.send_always)
+        user_only = not (state.control & _SEND_ALWAYS and self.mode.send_always)
         if user_only and ps.exception_level(pstate):
             return Reason.KERNEL_MODE
         if self.mode.not_present_by_event:
@@ -118,9 +128,9 @@ class Faults:
                 return Reason.HANDLER_RUNNING
         elif state.not_present is not None or state.page_ready:
             return Reason.UNACKNOWLEDGED
-        if not self._mailbox_free(state, Notification.PAGE_NOT_PRESENT):
+        if not self._mailbox_free(state, _NOT_PRESENT):
             return Reason.MAILBOX_BUSY
-        return Reason.NONE
+        return _NO_REASON
 
     def _new_token(self, state: VcpuApf) -> int:
         if not state.next_id and self.mode.skips_token_zero:
@@ -131,14 +141,14 @@ class Faults:
 
     def _notify(self, state: VcpuApf, token: int) -> Reason:
         """Tell the guest that a page is not present; returns why that failed."""
-        self._write_mailbox(state, token, Notification.PAGE_NOT_PRESENT)
+        self._write_mailbox(state, token, _NOT_PRESENT)
         state.not_present = token
         if not self.mode.not_present_by_event:
             self.host.set_interrupt(state.number, state.irq, True)
-            return Reason.NONE
+            return _NO_REASON
         error = self.host.inject_event(state.number, state.sdei)
         if not error:
-            return Reason.NONE
+            return _NO_REASON
         if self.mode.failure_clears_mailbox:
             self._withdraw(state)
         busy = self.host.events_masked(state.number)
@@ -146,7 +156,7 @@ class Faults:
 
     def _withdraw(self, state: VcpuApf) -> None:
         """Let a page-not-present never have been sent."""
-        self._clear_mailbox(state, Notification.PAGE_NOT_PRESENT)
+        self._clear_mailbox(state, _NOT_PRESENT)
         state.not_present = None
 
     # -- SDEI tells
@@ -214,7 +224,7 @@ class Faults:
             return True
         if not self.mode.not_present_by_event and state.not_present is not None:
             return False
-        return self._mailbox_free(state, Notification.PAGE_READY)
+        return self._mailbox_free(state, _READY)
 
     def _cancels(self, state: VcpuApf, work: Work) -> bool:
         """Tell whether a page has arrived before the guest was told of its absence."""
@@ -222,7 +232,7 @@ class Faults:
             return False
         read, block = self.host.read_word, state.block
         told = read(block + BLOCK_TOKEN), read(block + BLOCK_REASON)
-        return told == (work.token, Notification.PAGE_NOT_PRESENT)
+        return told == (work.token, _NOT_PRESENT)
 
     def _deliver(self, state: VcpuApf, work: Work) -> None:
         """Tell the guest of a page that is there, or of all of them."""
@@ -235,7 +245,7 @@ class Faults:
             return
         if self.mode.ready_only_if_notified and not work.notified:
             return
-        self._write_mailbox(state, work.token, Notification.PAGE_READY)
+        self._write_mailbox(state, work.token, _READY)
         state.page_ready = True
         self.emit(("PageReady", state.number, work.token))
         self.host.set_interrupt(state.number, state.irq, True)
@@ -258,28 +268,33 @@ class Faults:
 
     # -- the mailbox
 
-    def _words(self, notification: Notification) -> tuple[tuple[int, int], ...]:
-        """Return where a notification's token and reason stand, as (offset, value of reason).
-
-        The token, whose value is 0 here, comes first: that is the order of writing.
-        """
-        if not self.mode.separate_mailboxes:
-            return (BLOCK_TOKEN, 0), (BLOCK_REASON, notification)
-        if notification is Notification.PAGE_READY:
-            return ((BLOCK_TOKEN, 0),)
-        return (NOT_PRESENT_TOKEN, 0), (BLOCK_REASON, notification)
-
     def _mailbox_free(self, state: VcpuApf, notification: Notification) -> bool:
         """Tell whether the guest has consumed the last notification of this kind."""
         read, block = self.host.read_word, state.block
-        return not any(read(block + offset) for offset, _ in self._words(notification))
+        for offset, _ in self._words[notification]:  # noqa: SIM110 - a generator takes longer
+            if read(block + offset):
+                return False
+        return True
 
     def _write_mailbox(self, state: VcpuApf, token: int, notification: Notification) -> None:
-        block = state.block
-        for offset, reason in self._words(notification):
-            self.host.write_word(block + offset, reason or token)
+        write, block = self.host.write_word, state.block
+        for offset, reason in self._words[notification]:
+            write(block + offset, reason or token)
 
     def _clear_mailbox(self, state: VcpuApf, notification: Notification) -> None:
         """Clear a mailbox, the reason first."""
-        for offset, _ in reversed(self._words(notification)):
+        for offset, _ in reversed(self._words[notification]):
             self.host.write_word(state.block + offset, 0)
+
+
+def _mailbox_words(*, separate: bool) -> dict[Notification, tuple[tuple[int, int], ...]]:
+    """Return where a notification's token and reason stand, as (offset, value of reason).
+
+    The token, whose value is 0 here, comes first: that is the order of writing.
+    """
+    if separate:
+        return {
+            _NOT_PRESENT: ((NOT_PRESENT_TOKEN, 0), (BLOCK_REASON, _NOT_PRESENT)),
+            _READY: ((BLOCK_TOKEN, 0),),
+        }
+    return {kind: ((BLOCK_TOKEN, 0), (BLOCK_REASON, kind)) for kind in (_NOT_PRESENT, _READY)}

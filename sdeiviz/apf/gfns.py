@@ -40,9 +40,9 @@ class GfnSlots:
 
     def _probe(self, gfn: int) -> int:
         """Return the place of a number, or the free one that ends its run of neighbours."""
-        place = home(gfn)
+        places, place = self._places, home(gfn)
         for _ in range(SLOTS):
-            if self._places[place] in (gfn, None):
+            if places[place] is None or places[place] == gfn:
                 break
             place = (place + 1) % SLOTS
         return place

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sdeiviz.abi.apf import BLOCK_ADDRESS, WAKE_ALL, Control
 from sdeiviz.apf.gfns import GfnSlots
@@ -20,6 +20,9 @@ class Decision(StrEnum):
     """It halts until any of its pages, or an interrupt, arrives; then it tries again."""
     RETRY = "retry"
     """It tries again at once."""
+
+
+_WAIT: Final = Decision.WAIT
 
 
 class Reason(StrEnum):
@@ -78,6 +81,9 @@ class Work(NamedTuple):
         return self.token == WAKE_ALL
 
 
+_ENABLED: Final = int(Control.ENABLED)
+
+
 @dataclass(slots=True)
 class Counters:
     """How often what became of a fault, on one vCPU."""
@@ -91,10 +97,10 @@ class Counters:
     def count(self, answer: Answer) -> None:
         """Count one fault."""
         self.faults += 1
-        if answer.decision is Decision.WAIT:
-            self.synchronous[answer.reason.value] += 1
+        if answer.decision is _WAIT:
+            self.synchronous[str(answer.reason)] += 1
         else:
-            self.asynchronous[answer.decision.value] += 1
+            self.asynchronous[str(answer.decision)] += 1
 
 
 @dataclass(slots=True)
@@ -128,7 +134,7 @@ class VcpuApf:
     @property
     def enabled(self) -> bool:
         """Tell whether the guest has enabled it."""
-        return bool(self.control & Control.ENABLED)
+        return bool(self.control & _ENABLED)
 
     @property
     def block(self) -> int:

@@ -48,8 +48,8 @@ READ_COUNTER: Final = 10
 WRITE_COUNTER: Final = 11
 """Addresses of the functions to call for an MRS or MSR of a timer or PMU register."""
 PLAIN: Final = 12
-"""Not zero: an HVC needs nothing but HYPERCALL, a data abort DEVICE if that answers true; all other
-exits call EXCEPTION."""
+"""Not zero: an HVC needs nothing but HYPERCALL, and a data abort outside RAM, whose instruction can
+be read, DEVICE if that answers true; all other exits call EXCEPTION."""
 HYPERCALL: Final = 13
 DEVICE: Final = 14
 EXCEPTION: Final = 15
@@ -59,8 +59,18 @@ TICK: Final = 17
 """Nanoseconds."""
 PC_AT: Final = 18
 MODE_AT: Final = 19
-"""Addresses of the core's PC, u64, and mode, u32."""
-_WORDS: Final = 20
+HPFAR_AT: Final = 20
+"""Addresses of the core's PC, u64, mode, u32, and HPFAR_EL2, u64."""
+RAM_BASE: Final = 21
+RAM_SIZE: Final = 22
+RAM_AT: Final = 23
+"""Physical address of RAM, bytes, and where the host has it."""
+X_AT: Final = 24
+"""Address of the core's x0, u64, and those that follow it."""
+CALL: Final = 25
+CALL_WORDS: Final = 9
+"""The last HVC: index, time, PC behind it, and x0 to x5."""
+_WORDS: Final = CALL + CALL_WORDS
 
 BlockHook = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
@@ -71,7 +81,7 @@ CounterHook = ctypes.CFUNCTYPE(
 ExceptionHook = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
 """Called with user data too, which can stay where the caller put it."""
 HypercallHook = ctypes.CFUNCTYPE(None)
-DeviceHook = ctypes.CFUNCTYPE(ctypes.c_bool)
+DeviceHook = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_uint32)
 
 CounterFunction = Callable[[Any, int, int, Any], int]
 
@@ -238,14 +248,46 @@ which:
   switch i32 %number, label %other [ i32 11, label %hvc
                                      i32 4, label %abort ]
 hvc:
+  call void @note_call(ptr %state)
   %hypercall_at = getelementptr i64, ptr %state, i64 HYPERCALL
   %hypercall = load ptr, ptr %hypercall_at
   tail call void %hypercall()
   ret void
 abort:
+  %hpfar_at_at = getelementptr i64, ptr %state, i64 HPFAR_AT
+  %hpfar_at = load ptr, ptr %hpfar_at_at
+  %hpfar = load i64, ptr %hpfar_at
+  %page = shl i64 %hpfar, 8
+  %ram_base_at = getelementptr i64, ptr %state, i64 RAM_BASE
+  %ram_base = load i64, ptr %ram_base_at
+  %ram_size_at = getelementptr i64, ptr %state, i64 RAM_SIZE
+  %ram_size = load i64, ptr %ram_size_at
+  %page_offset = sub i64 %page, %ram_base
+  %in_ram = icmp ult i64 %page_offset, %ram_size
+  br i1 %in_ram, label %other, label %fetch
+fetch:
+  %pc_at_at = getelementptr i64, ptr %state, i64 PC_AT
+  %pc_at = load ptr, ptr %pc_at_at
+  %pc = load i64, ptr %pc_at
+  %physical_at = alloca i64
+  %translate = inttoptr i64 TRANSLATE to ptr
+  %error = call i32 %translate(ptr %uc, i64 %pc, i32 1, ptr %physical_at)
+  %physical = load i64, ptr %physical_at
+  %offset = sub i64 %physical, %ram_base
+  %readable = icmp ult i64 %offset, %ram_size
+  %translated = icmp eq i32 %error, 0
+  %found = and i1 %translated, %readable
+  br i1 %found, label %ask, label %other
+ask:
+  %ram_at_at = getelementptr i64, ptr %state, i64 RAM_AT
+  %ram_at = load ptr, ptr %ram_at_at
+  %in_word = and i64 %offset, -4  ; the last word of RAM too
+  %word_at = getelementptr i8, ptr %ram_at, i64 %in_word
+  %word = load i32, ptr %word_at
+  call void @settle(i64 %pc, ptr %state)
   %device_at = getelementptr i64, ptr %state, i64 DEVICE
   %device = load ptr, ptr %device_at
-  %answered = call zeroext i1 %device()
+  %answered = call zeroext i1 %device(i32 %word)
   br i1 %answered, label %done, label %other
 done:
   ret void
@@ -253,6 +295,53 @@ other:
   %exception_at = getelementptr i64, ptr %state, i64 EXCEPTION
   %exception = load ptr, ptr %exception_at
   tail call void %exception(ptr %uc, i32 %number)
+  ret void
+}
+
+@nothing = internal constant i64 0
+
+define internal void @note_call(ptr %state) {
+  ; As Core._note_call does
+  %index = load i64, ptr %state
+  %index_to = getelementptr i64, ptr %state, i64 CALL
+  store i64 %index, ptr %index_to
+  %skipped_at_at = getelementptr i64, ptr %state, i64 SKIPPED_AT
+  %skipped_at = load ptr, ptr %skipped_at_at
+  %unknown = icmp eq ptr %skipped_at, null
+  %known_at = select i1 %unknown, ptr @nothing, ptr %skipped_at
+  %skipped = load i64, ptr %known_at
+  %time = add i64 %index, %skipped
+  %time_to = getelementptr i64, ptr %index_to, i64 1
+  store i64 %time, ptr %time_to
+  %pc_at_at = getelementptr i64, ptr %state, i64 PC_AT
+  %pc_at = load ptr, ptr %pc_at_at
+  %pc = load i64, ptr %pc_at
+  %pc_to = getelementptr i64, ptr %index_to, i64 2
+  store i64 %pc, ptr %pc_to
+  %x_at_at = getelementptr i64, ptr %state, i64 X_AT
+  %x_at = load ptr, ptr %x_at_at
+  %x0_to_x5 = load <6 x i64>, ptr %x_at, align 8
+  %x_to = getelementptr i64, ptr %index_to, i64 3
+  store <6 x i64> %x0_to_x5, ptr %x_to, align 8
+  ret void
+}
+
+define internal void @settle(i64 %pc, ptr %state) {
+  ; As Core.settle does
+  %last_size_at = getelementptr i64, ptr %state, i64 LAST_SIZE
+  %last_size = load i64, ptr %last_size_at
+  store i64 0, ptr %last_size_at
+  %last_start_at = getelementptr i64, ptr %state, i64 LAST_START
+  %last_start = load i64, ptr %last_start_at
+  %end = add i64 %last_start, %last_size
+  %left = sub i64 %end, %pc
+  %left_less_1 = sub i64 %left, 1
+  %within = icmp ult i64 %left_less_1, %last_size
+  %left_words = lshr i64 %left, 2
+  %beyond = select i1 %within, i64 %left_words, i64 0
+  %index = load i64, ptr %state
+  %here = sub i64 %index, %beyond
+  store i64 %here, ptr %state
   ret void
 }
 """
@@ -285,7 +374,11 @@ def _native_hooks() -> tuple[Any, dict[str, int]] | None:
 
 def _named(name: str) -> int:
     """Return what a capital word in the hooks stands for: a word of the state, or a function."""
-    functions = {"EMU_STOP": uclib.uc_emu_stop, "REG_WRITE": uclib.uc_reg_write}
+    functions = {
+        "EMU_STOP": uclib.uc_emu_stop,
+        "REG_WRITE": uclib.uc_reg_write,
+        "TRANSLATE": uclib.uc_vmem_translate,
+    }
     return function_address(functions[name]) if name in functions else int(globals()[name])
 
 
@@ -326,7 +419,7 @@ class Clock:
         self,
         handle: Any,
         hypercall: Callable[[], None],
-        device: Callable[[], bool],
+        device: Callable[[int], bool],
         exception: Callable[[Any, int], None],
         read: CounterFunction,
         write: CounterFunction,
@@ -340,7 +433,8 @@ class Clock:
         hypercall
             May be called instead of `exception` for an HVC while PLAIN is set.
         device
-            May be called before `exception` for a data abort while PLAIN is set; True: it is done.
+            May be called before `exception` for a data abort while PLAIN is set, with the word of
+            the instruction and the clock settled; True: it is done.
         exception
             Called with (core, number of the exception).
         read, write

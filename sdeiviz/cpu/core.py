@@ -89,15 +89,16 @@ class ExitHandler(Protocol):
     def hypercall_exit(self, core: "Core") -> Callable[[], None]:
         """Return the function to call for an HVC; index and PC are those after it.
 
-        It takes the shortest way there is, and hands every error to `Core.fail`.
+        What the trace wants to know of it is in `Core.call_words`. It takes the shortest way there
+        is, and hands every error to `Core.fail`.
         """
 
-    def device_exit(self, core: "Core") -> Callable[[], bool]:
+    def device_exit(self, core: "Core") -> Callable[[int], bool]:
         """Return the function to call first for a data abort, or `never`.
 
-        It answers the access of a device in the shortest way there is and returns True, or does
-        nothing and returns False, also where the abort is EL1's; then that goes its way. Errors it
-        hands to `Core.fail`. The clock is to be settled by `Core.settle`.
+        It is given the word of the instruction. It answers the access of a device in the shortest
+        way there is and returns True, or does nothing and returns False, also where the abort is
+        EL1's; then that goes its way. Errors it hands to `Core.fail`.
         """
 
     def trap(self, syndrome: int) -> None:
@@ -119,7 +120,7 @@ class ExitHandler(Protocol):
         """Read or write a timer or PMU register (op1 3, CRn 14); None leaves it to the core."""
 
 
-def never() -> bool:
+def never(word: int) -> bool:
     """Answer nothing in a shorter way."""
     return False
 
@@ -130,7 +131,7 @@ class Core:
     Parameters
     ----------
     memory
-        Physical memory: (address, buffer) pairs; page-aligned, shared and never copied.
+        Physical memory: (address, buffer) pairs, RAM first; page-aligned, shared and never copied.
     stage2
         Physical address of the level-1 stage-2 table.
     mpidr
@@ -163,7 +164,7 @@ class Core:
         self._uc = uc = new_uc(TRANSLATION_BUFFER)
         self._handle = uc._uch
         self._memory = list(memory)
-        self._pointers = []
+        self._pointers: list[Any] = []
         for address, buffer in self._memory:
             pointer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
             self._pointers.append(pointer)
@@ -221,8 +222,17 @@ class Core:
         if live is not None:
             self._state[clk.DAIF_AT] = live + at.daif
             self._state[clk.PC_AT], self._state[clk.MODE_AT] = live + at.pc, live + at.mode
+            self._state[clk.X_AT] = live + at.x0
+            self._state[clk.HPFAR_AT] = live + at.hpfar_el2
+        self._state[clk.RAM_BASE], buffer = self._memory[0]
+        self._state[clk.RAM_SIZE] = len(buffer)
+        self._state[clk.RAM_AT] = ctypes.addressof(self._pointers[0])
         self.index_word = self._state[clk.INDEX : clk.INDEX + 1]
         """Holds the index."""
+        self.call_words = self._state[clk.CALL : clk.CALL + clk.CALL_WORDS]
+        """Of the HVC being handled: index, time, PC behind it, and x0 to x5."""
+        self.irq_word = self._state[clk.IRQ : clk.IRQ + 1]
+        """Holds `irq`."""
         self._end: End | None = None
         self._error: BaseException | None = None
         self._breakpoints: dict[int, int] = {}
@@ -232,6 +242,7 @@ class Core:
         """No breakpoint stops at this index: that is where we come from."""
         self._until = _NEVER
         self._exact = (0, 0)
+        self._skipped = array("Q", (0,))
         self._hypercall = handler.hypercall_exit(self)
         self._device = handler.device_exit(self)
         self.clock.attach(
@@ -395,7 +406,7 @@ class Core:
     # -- time
 
     def tell_time(self, skipped: "array[int]", tick: int) -> None:
-        """Let EL1's reading of the time be no exit where that can be had.
+        """Say what time it is; EL1's reading of it is no exit where that can be had.
 
         Parameters
         ----------
@@ -404,6 +415,7 @@ class Core:
         tick
             Nanoseconds of a tick of the system counter.
         """
+        self._skipped = skipped
         if not self.copies_registers:
             self._state[clk.SKIPPED_AT] = skipped.buffer_info()[0]
             self._state[clk.TICK] = tick
@@ -482,9 +494,10 @@ class Core:
 
     def stop_by(self, index: int) -> None:
         """Bring the target of a run forward; for handlers."""
-        if index < self._state[clk.TARGET]:
-            self._state[clk.TARGET] = index if index > 0 else 0
-            self._set_limit()
+        state = self._state
+        if index < state[clk.TARGET]:
+            state[clk.TARGET] = index = index if index > 0 else 0
+            state[clk.LIMIT] = 0 if state[clk.IRQ] or state[clk.INTERRUPT] else index
 
     @property
     def irq(self) -> bool:
@@ -569,11 +582,15 @@ class Core:
     def _on_exception(self, uc: Any, number: int) -> None:
         try:
             if number == _HVC and self._state[clk.PLAIN]:
+                self._note_call()
                 self._hypercall()
                 return
             if number == _DATA_ABORT and self._state[clk.PLAIN]:
-                if self.clock.kind == "python" and self._device():
-                    return
+                if self.clock.kind == "python":
+                    self.settle()
+                    word = self.read_word(self._pc[0])
+                    if word is not None and self._device(word):
+                        return
             elif self.copies_registers:
                 self._pull()
             if self._until != _NEVER:
@@ -599,6 +616,7 @@ class Core:
                     return
             self.settle()
             if number == _HVC:
+                self._note_call()
                 self._hypercall()
             else:
                 self._dispatch(number)
@@ -607,6 +625,11 @@ class Core:
         finally:
             if self.copies_registers:
                 self._push()
+
+    def _note_call(self) -> None:
+        index = self.index
+        call = index, index + self._skipped[0], self._pc[0], *self.x[:6]
+        self.call_words[:] = array("Q", call)
 
     def _reached_end(self) -> bool:
         """Tell whether a trap is how Unicorn stops at an address: by a WFI, and ours trap.
@@ -653,8 +676,8 @@ class Core:
         self.count()
         self._handler.guest_exception(_PC_ALIGNMENT, pc, pc)
 
-    def take_exception(self, syndrome: int, address: int | None, pc: int) -> int:
-        """Take a synchronous exception to EL1 and return the vector's address (Arm ARM D1.10.2).
+    def take_exception(self, syndrome: int, address: int | None, pc: int) -> tuple[int, int]:
+        """Take a synchronous exception to EL1 (Arm ARM D1.10.2).
 
         Parameters
         ----------
@@ -664,6 +687,11 @@ class Core:
             For FAR_EL1, None to leave it.
         pc
             For ELR_EL1.
+
+        Returns
+        -------
+        tuple
+            The vector's address, and the PSTATE that was interrupted.
         """
         system = self._system
         system["esr_el1"][0] = syndrome
@@ -671,11 +699,11 @@ class Core:
             system["far_el1"][0] = address
         return self._enter_vector(0x000, pc)
 
-    def take_irq(self) -> int:
-        """Take an IRQ to EL1 and return the vector's address: ESR_EL1 and FAR_EL1 stay."""
+    def take_irq(self) -> tuple[int, int]:
+        """Take an IRQ to EL1; see `take_exception`. ESR_EL1 and FAR_EL1 stay."""
         return self._enter_vector(0x080, self._pc[0])
 
-    def _enter_vector(self, kind: int, pc: int) -> int:
+    def _enter_vector(self, kind: int, pc: int) -> tuple[int, int]:
         interrupted = self.pstate
         if pstate.exception_level(interrupted) == 0:
             offset = 0x400
@@ -684,9 +712,9 @@ class Core:
         system = self._system
         system["elr_el1"][0] = pc
         system["spsr_el1"][0] = interrupted
-        self.pstate = interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H
+        self._write_pstate(interrupted & pstate.NZCV | pstate.DAIF | pstate.EL1H)
         self._pc[0] = vector = (system["vbar_el1"][0] & ~0x7FF) + offset + kind & _NEVER
-        return vector
+        return vector, interrupted
 
     def _on_counter_read(self, uc: Any, number: int, register: int, user_data: Any) -> int:
         return self._on_counter(number, register, False)

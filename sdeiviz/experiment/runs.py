@@ -171,6 +171,9 @@ def bound(faulting: int, computing: int) -> float:
     return faulting / computing
 
 
+_time_of_call: Final = struct.Struct("=8xQ").unpack_from
+
+
 @dataclass(slots=True)
 class FaultTimes:
     """A trace that keeps nothing but how long pages took to come: eight bytes for each."""
@@ -194,7 +197,7 @@ class FaultTimes:
             if since is not None:
                 self.nanoseconds.append(self._now - since)
         elif name == "HVC":
-            self._now = record[2]
+            (self._now,) = _time_of_call(record[2])
 
     def summary(self, start: int = 0) -> tuple[int, ...]:
         """Return mean, median and 99th percentile of all but the first so many."""

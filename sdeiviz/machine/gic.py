@@ -95,7 +95,8 @@ class Bank:
     @property
     def forwarded(self) -> int:
         """What may go on to a PE."""
-        return self.pending & self.enabled & ~(self.active | self.owned)
+        pending = self.latch | self.line & ~self.edge
+        return pending & self.enabled & ~(self.active | self.owned)
 
     def save(self) -> dict[str, Any]:
         """Return the interrupts' state as plain values."""
@@ -410,12 +411,12 @@ class Gic(ABC):
                 self._routed[pe] |= 1 << intid
 
     def _awaits_owner(self, bank: Bank, bit: int) -> bool:
-        return bool(bank.owned & bank.pending & ~bank.active & bit)
+        return bool(bank.owned & bit and bank.pending & ~bank.active & bit)
 
     def _changed(self, intid: int, pe: int, awaited: bool = True) -> None:
         """Tell whom it concerns that an interrupt changed; `awaited`: its owner knew already."""
-        if self.is_owned(intid, pe):
-            bank = self._bank(intid, pe)
+        bank = self._bank(intid, pe)
+        if bank.owned >> intid & 1:
             if not awaited and self._awaits_owner(bank, 1 << intid) and self.on_owned_pending:
                 self.on_owned_pending(intid, pe if intid in PRIVATE else 0)
         else:
@@ -429,32 +430,31 @@ class Gic(ABC):
 
     def _update(self, pes: Iterable[int]) -> None:
         """Work out again what each PE is signalled."""
-        changed = []
+        changed: list[int] = []
         for pe in pes:
             intid, signalled, irq = self._find_highest(pe), False, False
             if intid != SPURIOUS:
-                bank, cpu = self._bank(intid, pe), self._cpus[pe]
-                group = bank.group >> intid & 1
+                bank = self._private[pe] if intid < 32 else self._shared
+                cpu, group = self._cpus[pe], bank.group >> intid & 1
                 signalled = cpu.lets_through(bank.priority[intid], group)
                 irq = signalled and bool(cpu.irq_groups >> group & 1)
             self._highest[pe], self._signalled[pe] = intid, signalled
             if irq != self._irq[pe]:
                 self._irq[pe] = irq
                 changed.append(pe)
-        if self.on_irq_change:
+        if changed and self.on_irq_change:
             for pe in changed:
                 self.on_irq_change(pe, self._irq[pe])
 
     def _group(self, intid: int, pe: int) -> int:
         return self._bank(intid, pe).group >> intid & 1
 
-    def _priority(self, intid: int, pe: int) -> int:
-        return self._bank(intid, pe).priority[intid]
-
     def _find_highest(self, pe: int) -> int:
         """Return the forwarded interrupt with the highest priority, then the lowest INTID."""
         private, shared = self._private[pe], self._shared
-        waiting = private.forwarded | shared.forwarded & self._routed[pe]
+        waiting = private.forwarded
+        if shared.latch or shared.line:
+            waiting |= shared.forwarded & self._routed[pe]
         if not waiting:
             return SPURIOUS
         groups = self._groups & self._cpus[pe].groups
@@ -462,13 +462,19 @@ class Gic(ABC):
             waiting &= private.group | shared.group
         if not groups & 2:
             waiting &= ~(private.group | shared.group)
-        if waiting & waiting - 1 == 0:  # one, or none after all
-            return waiting.bit_length() - 1 if waiting else SPURIOUS
-        return min(bits(waiting), key=lambda n: self._priority(n, pe), default=SPURIOUS)
+        highest, priority = SPURIOUS, IDLE + 1
+        while waiting:
+            intid = (waiting & -waiting).bit_length() - 1
+            its_own = (private if intid < 32 else shared).priority[intid]
+            if its_own < priority:
+                highest, priority = intid, its_own
+            waiting &= waiting - 1
+        return highest
 
     def _acknowledge(self, intid: int, pe: int) -> None:
         """Let a PE run an interrupt; the caller updates."""
-        bank, cpu, group = self._bank(intid, pe), self._cpus[pe], self._group(intid, pe)
+        bank, cpu = self._bank(intid, pe), self._cpus[pe]
+        group = bank.group >> intid & 1
         bank.latch &= ~(1 << intid)
         bank.active |= 1 << intid
         cpu.active[group] |= 1 << (cpu.group_priority(bank.priority[intid], group) >> 3)
@@ -488,9 +494,12 @@ class Gic(ABC):
 
     def _deactivate(self, intid: int, pe: int) -> None:
         """Make an interrupt inactive; the caller updates this PE."""
-        if intid < INTIDS and not self.is_owned(intid, pe):
-            self._bank(intid, pe).active &= ~(1 << intid)
-            if intid in SHARED:
+        if intid >= INTIDS:
+            return
+        bank = self._bank(intid, pe)
+        if not bank.owned >> intid & 1:
+            bank.active &= ~(1 << intid)
+            if bank is self._shared:
                 self._update(other for other in self._reached(intid, pe) if other != pe)
 
     # -- the registers that both have, for each interrupt

@@ -136,7 +136,9 @@ class Gic2(Gic):
         return self._read_interrupts(pe, offset, size, range(INTIDS))
 
     def _write_distributor(self, pe: int, offset: int, size: int, value: int) -> None:
-        if Gicd.ITARGETSR + 32 <= offset < Gicd.ITARGETSR + INTIDS:
+        if offset == Gicd.SGIR and size == 4:
+            self._generate(pe, value)
+        elif Gicd.ITARGETSR + 32 <= offset < Gicd.ITARGETSR + INTIDS:
             first = offset - Gicd.ITARGETSR
             for n, targets in enumerate(value.to_bytes(size, "little"), first):
                 if not self.is_owned(n):
@@ -153,8 +155,6 @@ class Gic2(Gic):
         elif offset == Gicd.CTLR and size == 4:
             self._groups = value & 0b11
             self._update(self._pes)
-        elif offset == Gicd.SGIR and size == 4:
-            self._generate(pe, value)
         else:
             self._write_interrupts(pe, offset, size, value, range(INTIDS))
 
@@ -188,8 +188,10 @@ class Gic2(Gic):
         """Return a register of a PE's CPU interface, all of which have 32 bits."""
         cpu = self._cpus[pe]
         match offset:
-            case Gicc.IAR | Gicc.AIAR:
-                return self._read_iar(pe, alias=offset == Gicc.AIAR)
+            case Gicc.IAR:
+                return self._read_iar(pe, alias=False)
+            case Gicc.AIAR:
+                return self._read_iar(pe, alias=True)
             case Gicc.HPPIR | Gicc.AHPPIR:
                 intid = self._visible(self._highest[pe], pe, alias=offset == Gicc.AHPPIR)
                 return intid | self._source(intid, pe) << 10

@@ -32,7 +32,8 @@ class PageState(IntEnum):
     ZERO = 3
 
 
-_NOT_HERE: Final = (PageState.ABSENT, PageState.FETCHING)
+NOT_HERE: Final = (PageState.ABSENT, PageState.FETCHING)
+"""Where a page's content is elsewhere."""
 _FEW: Final = 8
 """Pages."""
 
@@ -67,6 +68,7 @@ class GuestMemory:
                 f"not enough memory for a guest with {size >> 20} MiB of RAM"
             ) from None
         self.view = memoryview(self.buffer)
+        self.words = self.view.cast("I")
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
         self.on_write: Callable[[int, int], None] = lambda offset, size: None
         """Told of every write from the host: offset into RAM and length."""
@@ -90,7 +92,7 @@ class GuestMemory:
     def _require_present(self, first: int, end: int) -> None:
         assert self.states is not None
         for page, state in enumerate(self.states[first:end], first):
-            if state in _NOT_HERE:
+            if state in NOT_HERE:
                 raise PageAbsent(
                     f"the page at {self.base + (page << PAGE_SHIFT):#x} is absent: its content is"
                     " not in the host's memory now"
@@ -110,7 +112,8 @@ class GuestMemory:
     def place(self, first: int, data: bytes | memoryview) -> None:
         """Put whole pages in place, from the one with that number on.
 
-        Other threads go on meanwhile, for memory that is touched for the first time takes long.
+        Other threads go on meanwhile, for memory that is touched for the first time takes long;
+        a single page is put in place in less time.
 
         Raises
         ------
@@ -120,6 +123,9 @@ class GuestMemory:
         start = first << PAGE_SHIFT
         if not 0 <= start <= self.size - len(data):
             raise GuestMemoryError(f"{len(data)} bytes have no place from page {first} on")
+        if len(data) <= PAGE:
+            self.view[start : start + len(data)] = data
+            return
         source = data if isinstance(data, bytes) else ctypes.byref(ctypes.c_char.from_buffer(data))
         ctypes.memmove(self._address + start, source, len(data))
 
@@ -135,14 +141,14 @@ class GuestMemory:
 
         Where the system keeps the page back (`sdeiviz.migration.userfault`), who touches it sleeps.
         """
-        return self.states is not None and self.states[page] in _NOT_HERE
+        return self.states is not None and self.states[page] in NOT_HERE
 
     def some_absent(self, first: int, count: int) -> bool:
         """Tell whether one of some neighbours is absent."""
         if self.states is None:
             return False
         states = self.states[first : first + count]
-        return any(state in states for state in _NOT_HERE)
+        return any(state in states for state in NOT_HERE)
 
     def contains(self, ipa: int) -> bool:
         """Tell whether there is RAM at an address."""

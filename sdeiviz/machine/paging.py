@@ -16,7 +16,6 @@ after a synchronous fault, else a worker on its behalf.
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from struct import unpack_from
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sdeiviz.abi import esr
@@ -26,12 +25,19 @@ from sdeiviz.errors import Error
 from sdeiviz.machine.accounts import Activity
 from sdeiviz.machine.costs import Costs
 from sdeiviz.machine.latency import Constant, Latency
-from sdeiviz.machine.memory import PAGE, PAGE_SHIFT, ZERO_PAGE, GuestMemory, PageState
+from sdeiviz.machine.memory import NOT_HERE, PAGE, PAGE_SHIFT, ZERO_PAGE, GuestMemory, PageState
 from sdeiviz.machine.store import Store, Swap
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vcpu import Vcpu
     from sdeiviz.machine.vm import VirtualMachine
+
+# Looking up a member of an enumeration takes longer than it looks.
+_PRESENT, _ABSENT, _FETCHING, _ZERO = PageState
+_WAIT: Final = Decision.WAIT
+_HALT: Final = Decision.HALT
+_RETRY: Final = Decision.RETRY
+_IN_FLIGHT: Final = Reason.IN_FLIGHT
 
 FEWEST_RESIDENT: Final = 16
 """Pages: an instruction may need its own, four tables' for it and for what it touches, and that."""
@@ -150,7 +156,7 @@ class Pager:
         """What the host writes to a page once it is there: (offset, data)."""
         self._stuck = (-1, 0)
         for page in self.pageable:
-            self.states[page] = PageState.ZERO
+            self.states[page] = _ZERO
             self._stage2.map_page(page, writable=False)
 
     def release(self) -> None:
@@ -173,7 +179,7 @@ class Pager:
 
     def is_absent(self, page: int) -> bool:
         """Tell whether a page's content is elsewhere."""
-        return self._vm.memory.is_absent(page)
+        return self.states[page] in NOT_HERE
 
     def content(self, page: int) -> bytes:
         """Return what the guest would find in a page, wherever it is now."""
@@ -185,12 +191,12 @@ class Pager:
         """Handle a stage-2 abort in RAM; False: the page is there, the abort has another reason."""
         page = (ipa >> PAGE_SHIFT) - self._first_gfn
         state = self.states[page]
-        if state == PageState.PRESENT:
+        if state == _PRESENT:
             if page not in self._unmapped:
                 return False
             self._vm.spend(vcpu, self._costs.exit + self._costs.lookup)
             self.map_arrived(vcpu, page)
-        elif state == PageState.ZERO:
+        elif state == _ZERO:
             if not _is_write(syndrome):
                 return False
             costs = self._costs
@@ -204,34 +210,35 @@ class Pager:
 
     def _missing(self, vcpu: "Vcpu", page: int, syndrome: int) -> None:
         """Ask what becomes of the vCPU, and fetch the page."""
-        vm, costs = self._vm, self._costs
-        self._vm.spend(vcpu, costs.exit + costs.lookup)
-        answer = self._apf.fault(vcpu.number, self.gfn(page), vcpu.pstate, syndrome)
-        waits = answer.decision is Decision.WAIT
-        if self.states[page] == PageState.ABSENT:
+        vm, costs, gfn = self._vm, self._costs, self.gfn(page)
+        vm.spend(vcpu, costs.exit + costs.lookup)
+        decision, reason, _ = self._apf.fault(vcpu.number, gfn, vcpu.pstate, syndrome)
+        waits = decision is _WAIT
+        if self.states[page] == _ABSENT:
             self.fetch(page, vcpu.number, None if waits else costs.worker)
-        if not waits and answer.reason is not Reason.IN_FLIGHT:
-            self._vm.spend(vcpu, costs.queue)
+        cost = 0 if waits or reason is _IN_FLIGHT else costs.queue
         if waits:
-            self._vm.spend(vcpu, costs.block)
+            vm.spend(vcpu, costs.block)
             self._waiters.setdefault(page, []).append(vcpu.number)
-            vcpu.stall(Activity.BLOCKED, self.gfn(page))
-        elif answer.decision is Decision.HALT:
-            vcpu.stall(Activity.HALTED, self.gfn(page))
-        elif answer.decision is Decision.RETRY:
-            self._vm.spend(vcpu, max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
+            vcpu.stall(Activity.BLOCKED, gfn)
+        elif decision is _HALT:
+            vm.spend(vcpu, cost)
+            vcpu.stall(Activity.HALTED, gfn)
+        elif decision is _RETRY:
+            vm.spend(vcpu, cost + max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
             vm.scheduler.end_turn()
         else:
-            self._vm.spend(vcpu, costs.inject)
+            vm.spend(vcpu, cost + costs.inject)
             vcpu.must_enter = True
-        if answer.decision is not Decision.RETRY:
+        if decision is not _RETRY:
             self._watch_progress(vcpu)
 
     def _watch_progress(self, vcpu: "Vcpu") -> None:
         """Stop a machine whose pages drive each other out before an instruction has them all."""
-        index, repeats = self._stuck
-        self._stuck = (self._vm.index, repeats + 1 if index == self._vm.index else 0)
-        if self._stuck[1] > _STUCK:
+        index, (before, repeats) = self._vm.index, self._stuck
+        repeats = repeats + 1 if before == index else 0
+        self._stuck = (index, repeats)
+        if repeats > _STUCK:
             self._vm.stop_thrashing(vcpu)
 
     def gfn(self, page: int) -> int:
@@ -257,7 +264,7 @@ class Pager:
             Nanoseconds until a worker takes it up; None: the vCPU's own thread fetches it.
         """
         vm = self._vm
-        self.states[page] = PageState.FETCHING
+        self.states[page] = _FETCHING
         self._askers[page] = vcpu
         by = "vcpu" if worker is None else "worker"
         vm.note("FetchStarted", vcpu, self.gfn(page), by)
@@ -276,20 +283,20 @@ class Pager:
         """
         if not self.is_absent(page):
             return False
-        vm = self._vm
-        vm.note("FetchDone", self._askers.pop(page, vm.current.number), self.gfn(page))
+        vm, gfn = self._vm, self.gfn(page)
+        vm.note("FetchDone", self._askers.pop(page, vm.current.number), gfn)
         if data is None and page not in self._late:
             self._place_zeros(page)
         else:
             self._write(page, data or ZERO_PAGE)
-            self.states[page] = PageState.PRESENT
+            self.states[page] = _PRESENT
             self._unmapped.add(page)
             self._admit(page)
         for number in self._waiters.pop(page, ()):
             vcpu = vm.vcpus[number]
             self.map_arrived(vcpu, page)
             vcpu.unstall()
-        self._apf.page_arrived(self.gfn(page))
+        self._apf.page_arrived(gfn)
         return True
 
     def place_pages(self, first: int, count: int, data: bytes | memoryview | None) -> int:
@@ -298,7 +305,7 @@ class Pager:
         Pages that nobody has asked for are placed together, and nothing of them is traced.
         """
         pages = range(first, first + count)
-        absent = bytes([PageState.ABSENT]) * count
+        absent = bytes([_ABSENT]) * count
         together = self.states[first : first + count] == absent and self.paging.resident is None
         if not together or not self._late.keys().isdisjoint(pages):
             return sum(
@@ -314,7 +321,7 @@ class Pager:
                 self.guard.copy(page, _page_of(data, n))
         else:
             self._vm.memory.place(first, data)
-        self.states[first : first + count] = bytes([PageState.PRESENT]) * count
+        self.states[first : first + count] = bytes([_PRESENT]) * count
         self._unmapped.update(pages)
         start, stop = max(first, self.pageable.start), min(first + count, self.pageable.stop)
         self._resident.extend(range(start, stop))
@@ -324,7 +331,7 @@ class Pager:
     def _place_zeros(self, page: int) -> None:
         if self.guard:
             self.guard.zero(page)
-        self.states[page] = PageState.ZERO
+        self.states[page] = _ZERO
         self._stage2.map_page(page, writable=False)
 
     def _write(self, page: int, data: bytes) -> None:
@@ -342,7 +349,7 @@ class Pager:
     def _clear(self, first: int, count: int) -> None:
         """Take the content of pages out of memory."""
         (self.guard or self._vm.memory).discard(first, count)
-        self.states[first : first + count] = bytes([PageState.ABSENT]) * count
+        self.states[first : first + count] = bytes([_ABSENT]) * count
         self._unmapped.difference_update(range(first, first + count))
         self._stage2.unmap_pages(first, count)
         self._stage2.mark_dirty(range(first, first + count))
@@ -356,7 +363,7 @@ class Pager:
 
     def populate(self, page: int) -> None:
         """Give a zero page memory of its own."""
-        self.states[page] = PageState.PRESENT
+        self.states[page] = _PRESENT
         self._stage2.map_page(page, writable=True)
         self._admit(page)
 
@@ -397,33 +404,37 @@ class Pager:
     def written_by_host(self, pages: Iterable[int]) -> None:
         """Take note that the host has written to pages: none of them is a zero page any more."""
         for page in pages:
-            if self.states[page] == PageState.ZERO:
+            if self.states[page] == _ZERO:
                 self.populate(page)
 
     def read_word(self, ipa: int) -> int | None:
         """Return a word of guest memory for the hypervisor, None where its page is absent.
 
-        Then the page is fetched, so that another time it may be there.
+        Then the page is fetched, so that another time it may be there. The address is aligned.
         """
-        offset = ipa - self._vm.memory.base
-        page = offset >> PAGE_SHIFT
-        if self.states[page] != PageState.PRESENT and self.is_absent(page):
-            if self.states[page] == PageState.ABSENT:
-                self.fetch(page, self._vm.current.number, self._costs.worker)
+        memory = self._vm.memory
+        offset = ipa - memory.base
+        state = self.states[offset >> PAGE_SHIFT]
+        if state in NOT_HERE:
+            if state == _ABSENT:
+                self.fetch(offset >> PAGE_SHIFT, self._vm.current.number, self._costs.worker)
             return None
-        word: int = unpack_from("<I", self._vm.memory.view, offset)[0]
-        return word
+        return memory.words[offset >> 2]
 
     def write_word(self, ipa: int, value: int) -> None:
-        """Write a word of guest memory for the hypervisor: now, or as soon as its page is there."""
-        offset = ipa - self._vm.memory.base
-        page, data = offset >> PAGE_SHIFT, value.to_bytes(4, "little")
-        if self.states[page] != PageState.PRESENT:
+        """Write a word of guest memory for the hypervisor: now, or as soon as its page is there.
+
+        The address is aligned.
+        """
+        memory = self._vm.memory
+        offset = ipa - memory.base
+        page = offset >> PAGE_SHIFT
+        if self.states[page] != _PRESENT:
             if self.is_absent(page):
-                self._late.setdefault(page, []).append((ipa % PAGE, data))
+                self._late.setdefault(page, []).append((ipa % PAGE, value.to_bytes(4, "little")))
                 return
             self.written_by_host((page,))
-        self._vm.memory.view[offset : offset + 4] = data
+        memory.words[offset >> 2] = value
         self._stage2.mark_dirty((page,))
 
     # -- state
@@ -452,7 +463,7 @@ class Pager:
             if self.is_absent(page) or page in unmapped:
                 self._stage2.unmap_page(page)
             else:
-                self._stage2.map_page(page, writable=states[page] != PageState.ZERO)
+                self._stage2.map_page(page, writable=states[page] != _ZERO)
         self._unmapped = unmapped
         self._resident = deque(state["resident"])
         self._askers = dict(state["askers"])

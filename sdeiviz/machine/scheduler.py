@@ -44,10 +44,9 @@ class Scheduler:
     def limit(self, target: int) -> int:
         """Return the index up to which the current vCPU can run before something else is due."""
         vm = self._vm
-        limit = min(target, self._turn_end)
         if vm.deadline is not None:
-            limit = min(limit, vm.deadline - vm.skipped)
-        return limit
+            target = min(target, vm.deadline - vm.skipped)
+        return min(target, self._turn_end)
 
     def settle(self) -> None:
         """Go on to the next moment at which a guest executes an instruction.

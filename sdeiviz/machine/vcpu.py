@@ -1,9 +1,8 @@
 """A vCPU: a core, its SDEI state, and what the hypervisor does when the guest exits to it."""
 
 import errno
-import struct
+from array import array
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sdeiviz.abi import esr, kvm, pstate
@@ -43,6 +42,11 @@ from sdeiviz.trace import (
 
 if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
+
+
+_ZEROS: Final = memoryview(array("Q", bytes(3 * 8)))
+_BLOCKED: Final = Activity.BLOCKED
+_RUN: Final = Activity.RUN
 
 
 class Vcpu:
@@ -169,19 +173,19 @@ class Vcpu:
         A function of its own with all it needs at hand: nothing else is called as often.
         """
         vm, sdei, number = self.vm, self.sdei, self.number
-        index, pc, x = core.index_word, core.pc_word, core.x
-        w0, x0_to_x5 = x[:1].cast("B").cast("I"), x[:6]
-        skipped, paging = vm.skipped_word, vm.paging
+        x, call, paging = core.x, core.call_words, vm.paging
+        w0 = x[:1].cast("B").cast("I")
         cost = paging.costs.exit if paging else 0
-        self._answer = answer = _answer_writer(x, only_x0=vm.profile.preserve_x1_to_x3)
-        routes = vm.hypercalls.routes
+        others = self._other_results = x[1:1] if vm.profile.preserve_x1_to_x3 else x[1:4]
+        zeros, routes = _ZEROS[: len(others)], vm.hypercalls.routes
 
         def hypercall() -> None:
             try:
                 if cost:
                     vm.spend(self, cost)
-                now, emit = index[0], self.emit
-                emit(("HVC", now, now + skipped[0], number, pc[0], x0_to_x5.tobytes()))
+                    call[1] += cost
+                emit = self.emit
+                emit(("HVC", number, call.tobytes()))
                 try:
                     handler = routes[w0[0]]
                 except KeyError:
@@ -191,7 +195,7 @@ class Vcpu:
                 if result is not None:
                     if result < 0:
                         result &= MASK64
-                    answer(result, 0, 0, 0)
+                    x[0], others[:] = result, zeros
                     emit(("answer", result))
                 if paging and self.on and not self.waiting:
                     self.enter()
@@ -204,28 +208,36 @@ class Vcpu:
 
         return hypercall
 
-    def device_exit(self, core: Core) -> Callable[[], bool]:
+    def device_exit(self, core: Core) -> Callable[[int], bool]:
         """Answer a load or store of a device, as `stage2_abort` does: they are frequent."""
-        pc, pages = core.pc_word, self.vm.bus.pages
+        vm, sdei, number = self.vm, self.sdei, self.number
+        pc, irq, pages = core.pc_word, core.irq_word, vm.bus.pages
         syndrome_word, address, hpfar = core.syndrome_word, core.address_word, core.hpfar_word
         target_el = core.target_el_word
 
-        def device() -> bool:
+        def device(word: int) -> bool:
             page = hpfar[0] >> 4
             region = pages.get(page)
             if region is None or target_el[0] != 2:
                 return False
-            syndrome, at = syndrome_word[0], pc[0]
-            if syndrome & esr.S1PTW or at & 3:
+            syndrome = syndrome_word[0]
+            if syndrome & esr.S1PTW or pc[0] & 3:
                 return False
-            access = decode_access(syndrome, core.read_word(at) or 0)
+            access = decode_access(syndrome, word)
             if access is None or access.size not in region.widths:
                 return False
             try:
-                core.settle()
                 offset = (page << PAGE_SHIFT | address[0] & PAGE - 1) - region.base
                 self._perform(access, region, offset)
-                self.enter()
+                apf = vm.apf
+                # Else `enter` would find nothing.
+                if (
+                    irq[0]
+                    or sdei.requested
+                    or self.must_enter
+                    or (apf and apf.vcpus[number].requested)
+                ):
+                    self.enter()
             except BaseException as error:
                 core.fail(error)
             return True
@@ -258,8 +270,8 @@ class Vcpu:
 
     def interrupt(self) -> None:
         """Take an IRQ."""
-        pc, interrupted = self.where()
-        vector = self.core.take_irq()
+        pc = self.pc
+        vector, interrupted = self.core.take_irq()
         self.vm.emit(self, InterruptTaken, vector, pc, interrupted)
 
     def trap(self, syndrome: int) -> None:
@@ -291,7 +303,7 @@ class Vcpu:
     @property
     def runnable(self) -> bool:
         """Whether it is on and has something to do. A masked interrupt ends a wait too."""
-        if not self.on or self._stall is Activity.BLOCKED:
+        if not self.on or self._stall is _BLOCKED:
             return False
         if not self.waiting and not self._stall:
             return True
@@ -340,7 +352,7 @@ class Vcpu:
         elif self.waiting:
             activity = Activity.IDLE
         else:
-            activity = Activity.RUN if self is self.vm.current else Activity.READY
+            activity = _RUN if self is self.vm.current else Activity.READY
         self.account.change(activity, self.vm.time)
 
     def power_on(self, entry: int, x0: int) -> None:
@@ -375,10 +387,9 @@ class Vcpu:
             result = handler(self) if handler else NOT_SUPPORTED
         if result is not None:
             result &= MASK64
+            self.x[0] = result
             if self.vm.profile.smc_conduit:
-                self._answer(result, 0, 0, 0)
-            else:
-                self.x[0] = result
+                self._other_results[:] = _ZEROS[: len(self._other_results)]
             self.vm.emit(self, HypercallResult, function, result)
 
     def _system_register(self, syndrome: int) -> None:
@@ -481,16 +492,16 @@ class Vcpu:
         if region.exits and self.vm.paging:
             self.vm.spend(self, self.vm.paging.costs.exit)
         self.core.retire()
-        size, register = access.size, access.register
+        write, size, register, sign_extend, _, base, step = access
         mask = (1 << 8 * size) - 1
-        if access.write:
+        if write:
             region.write(self, offset, size, self._register(register) & mask)
         else:
             value = region.read(self, offset, size) & mask
             if register != ZERO_REGISTER:
-                self.x[register] = extend(access, value) if access.sign_extend else value
-        if access.base is not None:
-            self._write_back(access.base, access.base_step)
+                self.x[register] = extend(access, value) if sign_extend else value
+        if base is not None:
+            self._write_back(base, step)
 
     def read_word(self, address: int) -> int | None:
         """Return the word at a virtual address, None where there is no memory or it is absent."""
@@ -540,9 +551,8 @@ class Vcpu:
         core = self.core
         if syndrome == esr.IL and self._gic_register(pc):
             return
-        interrupted = core.pstate
         index = core.index
-        vector = core.take_exception(syndrome, address, pc)
+        vector, interrupted = core.take_exception(syndrome, address, pc)
         self.vm.emit(self, ExceptionTaken, vector, syndrome, address or 0, pc, interrupted)
         if pc - vector in (0, 4) and self._last_exception == (vector, index - 1):
             # The vector's own first instruction took this exception (an SVC has passed it), which
@@ -653,13 +663,6 @@ class Vcpu:
         self._stall = Activity(state["stall"]) if state["stall"] else None
         self.must_enter = state["must_enter"]
         self.account.load(state["account"])
-
-
-def _answer_writer(x: "memoryview[int]", *, only_x0: bool) -> Callable[[int, int, int, int], None]:
-    """Return what writes x0 to x3 after a call, or x0 alone where the profile keeps the others."""
-    if only_x0:
-        return lambda x0, x1, x2, x3: x.__setitem__(0, x0)
-    return partial(struct.Struct("=4Q").pack_into, x[:4], 0)
 
 
 def _general(number: int) -> property:

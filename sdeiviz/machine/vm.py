@@ -70,6 +70,7 @@ _SHORT_RUN: Final = 20_000
 """Instructions that need no watchdog."""
 _GICS: Final = {2: MOST_PES, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
+_OVERHEAD: Final = Activity.OVERHEAD
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
 """What exits besides where there are several: what a vCPU tells all others."""
 _GIC3: Final = HCR_TID3
@@ -639,14 +640,16 @@ class VirtualMachine:
 
     def expire(self) -> None:
         """Raise the interrupts of the timers that are due."""
-        if self.alarm is not None and self.time >= self.alarm:
-            self._passing = (StopReason.BUDGET, f"{self.time} ns of virtual time")
+        time = self.time
+        if self.alarm is not None and time >= self.alarm:
+            self._passing = (StopReason.BUDGET, f"{time} ns of virtual time")
             self.alarm = None
         if self.pager:
-            self.pager.expire(self.time)
-        self.one_shot.expire(self.time)
+            self.pager.expire(time)
+            time = self.time
+        self.one_shot.expire(time)
         for vcpu in self.vcpus:
-            if vcpu.timer_due is not None and self.time >= vcpu.timer_due:
+            if vcpu.timer_due is not None and time >= vcpu.timer_due:
                 self._drive_timer(vcpu)
         self.timers_changed()
 
@@ -654,9 +657,8 @@ class VirtualMachine:
         """Find the next deadline, and let nobody run past it."""
         deadlines = [vcpu.timer_due for vcpu in self.vcpus]
         deadlines += self.one_shot.deadline, self.alarm, self.pager.deadline if self.pager else None
-        self.deadline = min((time for time in deadlines if time is not None), default=None)
-        if self.deadline is not None:
-            self.current.core.stop_by(self.deadline - self.skipped)
+        self.deadline = None
+        self.due_by(min([time for time in deadlines if time is not None], default=None))
 
     def due_by(self, time: int | None) -> None:
         """Take note of one more thing that is due."""
@@ -667,7 +669,7 @@ class VirtualMachine:
     def spend(self, vcpu: Vcpu, nanoseconds: int) -> None:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
         current = self.scheduler.current
-        vcpu.account.charge(Activity.OVERHEAD, nanoseconds)
+        vcpu.account.charge(_OVERHEAD, nanoseconds)
         if current is not vcpu and current.account.activity is Activity.RUN:
             current.account.charge(Activity.READY, nanoseconds)
         self.skipped_word[0] += nanoseconds

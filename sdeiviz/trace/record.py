@@ -30,7 +30,7 @@ Record = tuple[Any, ...]
 An event is written as its name, the vCPU and its own fields; `EventDelivered` has the registers as
 bytes. Most frequent of all are a hypercall, which brings its own stamp, and the answer to it::
 
-    "HVC", index, time, vcpu, address after the HVC, bytes of x0 to x5
+    "HVC", vcpu, nine words as bytes: index, time, address after the HVC, x0 to x5
     "answer", result
 """
 
@@ -76,8 +76,8 @@ class Reader:
         values = iter(record)
         for name in values:
             if name == "HVC":
-                index, time, vcpu, after, registers = islice(values, 5)
-                x0, *arguments = struct.unpack("<6Q", registers)
+                vcpu, words = next(values), next(values)
+                index, time, after, x0, *arguments = struct.unpack("=9Q", words)
                 function = x0 & 0xFFFF_FFFF
                 call = Hypercall(index, time, vcpu, "HVC", after - 4, function, tuple(arguments))
                 events.append(call)

@@ -1,5 +1,6 @@
 """A window: everything is counted over the same time, and nothing beside it."""
 
+import struct
 from collections import Counter
 from dataclasses import replace
 
@@ -90,7 +91,7 @@ def test_latencies():
 
 def test_latency_begins_with_the_first_fault_on_a_page_and_takes_its_time_from_a_call():
     times = FaultTimes()
-    times.extend(("HVC", 0, 100, 0, 0x4000_0000, b""))
+    times.extend(("HVC", 0, struct.pack("=9Q", 0, 100, 0x4000_0000, *range(6))))
     times.extend(("answer", 0))
     times.extend(("PageFault", 0, 9, 0x1000, "notified", ""))
     times.extend((AT, 0, 500))

@@ -534,8 +534,8 @@ MUTATIONS = [
     ),
     Mutation(
         MEMORY,
-        "_NOT_HERE: Final = (PageState.ABSENT, PageState.FETCHING)",
-        "_NOT_HERE: Final = (PageState.ABSENT,)",
+        "NOT_HERE: Final = (PageState.ABSENT, PageState.FETCHING)",
+        "NOT_HERE: Final = (PageState.ABSENT,)",
         "a page on its way is read",
     ),
     Mutation(STATE, "        vm.apf.load(state.apf)\n", "", "a load forgets what is in flight"),

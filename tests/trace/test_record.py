@@ -19,12 +19,12 @@ from sdeiviz.trace import (
 from sdeiviz.trace.events import TYPES
 
 MAX = (1 << 64) - 1
-REGISTERS = struct.pack("<6Q", 0xABCD_0000_C400_0021, 0, 0x4008_1000, MAX, 1, 2)
+WORDS = struct.pack("=9Q", 7, 70, 0x4008_0048, 0xABCD_0000_C400_0021, 0, 0x4008_1000, MAX, 1, 2)
 CALL = Hypercall(7, 70, 1, "HVC", 0x4008_0044, 0xC400_0021, (0, 0x4008_1000, MAX, 1, 2))
 RESULT = HypercallResult(7, 70, 1, 0xC400_0021, 0)
 
 MASK: Record = (AT, 8, 80, "MaskChanged", 0, True)
-QUIET: Record = ("HVC", 7, 70, 1, 0x4008_0048, REGISTERS, "answer", 0)
+QUIET: Record = ("HVC", 1, WORDS, "answer", 0)
 
 
 def shown(events: object) -> list[str]:
