@@ -430,7 +430,7 @@ class Gic(ABC):
 
     def _update(self, pes: Iterable[int]) -> None:
         """Work out again what each PE is signalled."""
-        changed: list[int] = []
+        changed = []
         for pe in pes:
             intid, signalled, irq = self._find_highest(pe), False, False
             if intid != SPURIOUS:
@@ -442,7 +442,7 @@ class Gic(ABC):
             if irq != self._irq[pe]:
                 self._irq[pe] = irq
                 changed.append(pe)
-        if changed and self.on_irq_change:
+        if self.on_irq_change:
             for pe in changed:
                 self.on_irq_change(pe, self._irq[pe])
 

@@ -17,6 +17,7 @@ from sdeiviz.trace import (
     EventDelivered,
     FetchDone,
     FetchStarted,
+    Hypercall,
     InterruptTaken,
     PageFault,
     PageReady,
@@ -314,6 +315,12 @@ def test_what_telling_costs() -> None:
     assert vm.vcpus[0].account.at(vm.time)["overhead"] == 4300
 
 
+def test_the_time_of_a_hypercall_is_behind_its_exit() -> None:
+    calls = "    call 0x84000000\n    call 0x84000000\n    off\n"
+    vm = ended(guest(calls).vm(paging=Paging(costs=Costs(exit=700))))
+    assert [call.time - call.index for call in of(vm, Hypercall)] == [700, 1400, 2100]
+
+
 # -- 4, the same page again
 
 
@@ -448,6 +455,9 @@ def test_an_event_that_is_dropped_takes_its_page_back(how: str) -> None:
 # -- 6, completions
 
 
+LONG_WAIT = "    ldr x7, =300000\n1:  subs x7, x7, #1\n    b.ne 1b\n"
+
+
 def test_ready_comes_in_the_order_of_arrival_one_at_a_time() -> None:
     later = Recorded([400 * US, 100 * US, 200 * US])
     wait = "ldr x7, =300000\n1: subs x7, x7, #1\n b.ne 1b\n"
@@ -471,10 +481,21 @@ def test_several_at_once_are_chained_by_acknowledging() -> None:
     assert vm.vcpus[0].x[29] == 5, "four, and the wake-all: one interrupt each"
 
 
+def test_what_waits_for_the_mailbox_is_told_of_at_the_next_exit() -> None:
+    """An access to a device is one, as good as a hypercall."""
+    busy = "    ldr x8, =BLOCK\n    mov w7, #7\n    str w7, [x8, #4]\n"
+    free = "    ldr x8, =BLOCK\n    str wzr, [x8, #4]\n"
+    uart = "    ldr x8, =0x09000018\n    ldr w7, [x8]\n"
+    vm = machine(touches(1) + busy + LONG_WAIT + free + uart + LONG_WAIT, handler=GO_ON)
+    ended(vm)
+    assert log(vm) == [ENABLED, WAKE_ALL, (1, FIRST), (2, FIRST)]
+    _, ready = of(vm, PageReady)
+    (taken,) = (event for event in of(vm, InterruptTaken) if event.index > 300_000)
+    assert taken.index == ready.index
+    assert vm.index - ready.index > 600_000, "and not by the SVC at the end"
+
+
 # -- 7, a guest that does not acknowledge
-
-
-LONG_WAIT = "    ldr x7, =300000\n1:  subs x7, x7, #1\n    b.ne 1b\n"
 
 
 def test_a_late_acknowledgement_loses_nothing() -> None:

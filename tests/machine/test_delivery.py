@@ -46,6 +46,30 @@ def test_a_guest_signals_itself_by_the_affinity_it_reads() -> None:
     assert [*vm.vcpus[0].x[19:23]] == [0x8000_0000, 0, 1, (1 << 64) - 2]
 
 
+def test_an_access_to_a_device_is_an_exit_like_any_other() -> None:
+    """Where raising an event kicks nobody, it is looked for at the next exit (patch 12)."""
+    made = guest(
+        SETUP
+        + """
+        ldr x2, =0x09000018
+    again:
+        ldr w3, [x2]
+        nop
+        b again
+    handler:
+        call 0xc4000025
+        """
+    )
+    vm = made.vm(profile="kvm-v7-literal")
+    while vm.vcpus[0].pc != made["again"] + 4:
+        vm.run(1)
+    index = vm.index
+    assert vm.inject_event(0) == 0
+    vm.run(10)
+    (delivered,) = (event for event in vm.trace if isinstance(event, EventDelivered))
+    assert (delivered.index, delivered.pc) == (index + 3, made["again"] + 4)
+
+
 def interrupted(
     mode: int, end: str, spot: str = "nop\n nop\n nop"
 ) -> tuple[Guest, VirtualMachine, Vcpu]:

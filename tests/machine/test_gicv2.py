@@ -270,7 +270,9 @@ def test_an_edge_needs_its_line_to_fall_first(bench: Bench) -> None:
     bench.edge(40)
     bench.enable(40)
     bench.gic.set_line(40, True)
+    assert bench.r(ISPENDR + 4) == 1 << 8
     assert bench.r(IAR) == 40
+    assert bench.r(ISPENDR + 4) == 0, "the line alone is no edge"
     bench.w(EOIR, 40)
     bench.gic.set_line(40, True)
     assert bench.r(IAR) == 1023

@@ -8,23 +8,29 @@ from sdeiviz import Session, VirtualMachine
 from sdeiviz.machine import StopReason
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.trace import Console, ExceptionTaken, ExternalAbort
-from tests.machine.guest import UART, Guest, guest
+from tests.machine.guest import UART, Guest, everything, guest
 from tests.machine.machines import SMP
 
 ALL_ONES = (1 << 64) - 1
 
 
 def run(code: str, **registers: int) -> VirtualMachine:
-    """Run a few instructions with x1 at the UART and the registers given; then power off."""
+    """Run a few instructions with x1 at the UART and the registers given; then power off.
+
+    An access goes two ways to the device: where it is stepped to, and in a free run.
+    """
     made = guest(code + "\n end: off\n")
-    vm = made.vm()
-    vcpu = vm.vcpus[0]
-    vcpu.x[1] = UART
-    for name, value in registers.items():
-        vm.vcpus[0].write_register(name, value)
-    while vcpu.pc != made["end"] and not vm.stopped:
-        assert vm.run(1).reason == "budget"
-    return vm
+    stepped, free = made.vm(), made.vm()
+    for vm in (stepped, free):
+        vm.vcpus[0].x[1] = UART
+        for name, value in registers.items():
+            vm.vcpus[0].write_register(name, value)
+    while stepped.vcpus[0].pc != made["end"] and not stepped.stopped:
+        assert stepped.run(1).reason == "budget"
+    free.vcpus[0].core.breakpoints = (made["end"],)
+    free.run(1000)
+    assert everything(free) == everything(stepped)
+    return stepped
 
 
 def read(code: str, **registers: int) -> int:

@@ -30,26 +30,26 @@ MUTATIONS = [
     ),
     Mutation(
         FAULTS,
-        "            return (BLOCK_TOKEN, 0), (BLOCK_REASON, notification)\n",
-        "            return (BLOCK_REASON, notification), (BLOCK_TOKEN, 0)\n",
+        "kind: ((BLOCK_TOKEN, 0), (BLOCK_REASON, kind))",
+        "kind: ((BLOCK_REASON, kind), (BLOCK_TOKEN, 0))",
         "the reason is written before the token",
     ),
     Mutation(
         FAULTS,
-        "reversed(self._words(notification))",
-        "self._words(notification)",
+        "reversed(self._words[notification])",
+        "self._words[notification]",
         "a mailbox is cleared with the token first",
     ),
     Mutation(
         FAULTS,
-        "not any(read(block",
-        "not all(read(block",
+        "if read(block + offset):\n                return False\n        return True\n",
+        "if not read(block + offset):\n                return True\n        return False\n",
         "a mailbox that the guest has half cleared is free",
     ),
     Mutation(
         FAULTS,
-        "        return (NOT_PRESENT_TOKEN, 0), (BLOCK_REASON, notification)\n",
-        "        return (BLOCK_TOKEN, 0), (BLOCK_REASON, notification)\n",
+        "((NOT_PRESENT_TOKEN, 0), ",
+        "((BLOCK_TOKEN, 0), ",
         "two mailboxes share the token's word",
     ),
     # -- a fault
@@ -58,8 +58,8 @@ MUTATIONS = [
     ),
     Mutation(
         FAULTS,
-        "not (state.control & Control.SEND_ALWAYS and self.mode.send_always)",
-        "not state.control & Control.SEND_ALWAYS",
+        "not (state.control & _SEND_ALWAYS and self.mode.send_always)",
+        "not state.control & _SEND_ALWAYS",
         "SEND_ALWAYS counts where it has been dropped",
     ),
     Mutation(
@@ -94,7 +94,7 @@ MUTATIONS = [
     ),
     Mutation(
         FAULTS,
-        "        state.halted = answer.decision is Decision.HALT\n",
+        "        state.halted = answer.decision is _HALT\n",
         "",
         "nobody knows who halts",
     ),
@@ -170,7 +170,7 @@ MUTATIONS = [
     ),
     Mutation(
         FAULTS,
-        "return self._mailbox_free(state, Notification.PAGE_READY)",
+        "return self._mailbox_free(state, _READY)",
         "return True",
         "page-ready is written over what the guest has not read",
     ),
@@ -196,7 +196,7 @@ MUTATIONS = [
     # -- a page that comes first
     Mutation(
         FAULTS,
-        "told == (work.token, Notification.PAGE_NOT_PRESENT)",
+        "told == (work.token, _NOT_PRESENT)",
         "True",
         "a notification that the guest has taken by itself is cancelled",
     ),
@@ -208,16 +208,14 @@ MUTATIONS = [
     ),
     Mutation(
         FAULTS,
-        "        self._clear_mailbox(state, Notification.PAGE_NOT_PRESENT)\n"
-        "        state.not_present = None\n",
+        "        self._clear_mailbox(state, _NOT_PRESENT)\n        state.not_present = None\n",
         "        state.not_present = None\n",
         "a page-not-present is withdrawn and stays in the mailbox",
     ),
     Mutation(
         FAULTS,
-        "        self._clear_mailbox(state, Notification.PAGE_NOT_PRESENT)\n"
-        "        state.not_present = None\n",
-        "        self._clear_mailbox(state, Notification.PAGE_NOT_PRESENT)\n",
+        "        self._clear_mailbox(state, _NOT_PRESENT)\n        state.not_present = None\n",
+        "        self._clear_mailbox(state, _NOT_PRESENT)\n",
         "a page-not-present is withdrawn and still on its way",
     ),
     Mutation(
@@ -228,7 +226,12 @@ MUTATIONS = [
         "whoever halts while it is disabled halts for ever",
     ),
     # -- the calls
-    Mutation(ENGINE, "w3 << 32 | w2", "w2 << 32 | w3", "the control word's halves change places"),
+    Mutation(
+        ENGINE,
+        "word = (w3 & MASK32) << 32 | w2 & MASK32",
+        "word = (w2 & MASK32) << 32 | w3 & MASK32",
+        "the control word's halves change places",
+    ),
     Mutation(
         ENGINE,
         "if number >= len(known):",

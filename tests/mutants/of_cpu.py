@@ -4,6 +4,7 @@ from tests.mutants.mutation import Mutation
 
 CORE = "sdeiviz/cpu/core.py"
 CLOCK = "sdeiviz/cpu/clock.py"
+HOOKS = "sdeiviz/cpu/hooks.ll"
 LOADSTORE = "sdeiviz/cpu/loadstore.py"
 LAYOUT = "sdeiviz/cpu/layout.py"
 
@@ -97,38 +98,74 @@ MUTATIONS = [
         "a counter reads the time at the end of its block",
     ),
     Mutation(
-        CLOCK,
+        HOOKS,
         "%here = sub i64 %index, %ahead",
         "%here = add i64 %index, 0",
         "EL1 reads the time at the end of its block",
     ),
     Mutation(
-        CLOCK,
+        HOOKS,
         "%time = add i64 %here, %skipped",
         "%time = add i64 %here, 0",
         "EL1's time stands still while all wait",
     ),
     Mutation(
-        CLOCK,
+        HOOKS,
         "br i1 %at_el0, label %no, label %tell",
         "br label %tell",
         "EL0 reads the time whatever CNTKCTL_EL1 says",
     ),
     Mutation(
-        CLOCK,
-        "  %answered = call zeroext i1 %device()\n",
+        HOOKS,
+        "  %answered = call zeroext i1 %device(i32 %word)\n",
         "  %answered = and i1 1, 1\n",
         "a data abort on a device is forgotten",
     ),
     Mutation(
-        CLOCK,
+        HOOKS,
+        "  call void @settle(i64 %pc, ptr %state)\n",
+        "",
+        "native: a device in the middle of a block is reached at its end",
+    ),
+    Mutation(
+        HOOKS,
+        "%word = load i32, ptr %word_at",
+        "%word = add i32 0, 0",
+        "native: no device access writes its base register back",
+    ),
+    Mutation(
+        HOOKS,
+        "%time = add i64 %index, %skipped",
+        "%time = add i64 %index, 0",
+        "native: the time of a hypercall is its index",
+    ),
+    Mutation(
+        HOOKS,
+        "  call void @note_call(ptr %state)\n",
+        "",
+        "native: the trace has no hypercall's registers",
+    ),
+    Mutation(
+        CORE,
+        "self._note_call()\n                self._hypercall()\n                return\n",
+        "self._hypercall()\n                return\n",
+        "python: the trace has no hypercall's registers",
+    ),
+    Mutation(
+        CORE,
+        "self._note_call()\n                self._hypercall()\n            else:\n",
+        "self._hypercall()\n            else:\n",
+        "a hypercall that is stepped to has the registers of the last one",
+    ),
+    Mutation(
+        HOOKS,
         "icmp ugt i64 %next, %target",
         "icmp uge i64 %next, %target",
         "native: a block that ends at the target is refused",
         survives="the same instructions then run exactly, only slower",
     ),
     Mutation(
-        CLOCK, "  store i64 %bytes, ptr %last_size\n", "", "native: the last block is not known"
+        HOOKS, "  store i64 %bytes, ptr %last_size\n", "", "native: the last block is not known"
     ),
     Mutation(
         CLOCK,
@@ -143,13 +180,13 @@ MUTATIONS = [
         "python: the last block is not known",
     ),
     Mutation(
-        CLOCK,
+        HOOKS,
         "%masked = and i32 %daif, 128",
         "%masked = and i32 %daif, 64",
         "native: PSTATE.F masks interrupts",
     ),
     Mutation(
-        CLOCK,
+        HOOKS,
         "  br i1 %unknown, label %yes, label %compare",
         "  br i1 %unknown, label %no, label %compare",
         "native: where PSTATE is out of reach, nothing is interrupted",
@@ -157,8 +194,8 @@ MUTATIONS = [
     Mutation(CLOCK, ".value & pstate.I", ".value & pstate.F", "python: PSTATE.F masks interrupts"),
     Mutation(
         CORE,
-        "0 if state[clk.IRQ] or state[clk.INTERRUPT]",
-        "0 if state[clk.INTERRUPT]",
+        "0 if state[clk.IRQ] or state[clk.INTERRUPT] else state",
+        "0 if state[clk.INTERRUPT] else state",
         "an interrupt waits for the end of a run",
     ),
     Mutation(

@@ -14,9 +14,15 @@ MUTATIONS = [
     # -- what both controllers do
     Mutation(
         GIC,
-        "self.latch | self.line & ~self.edge",
-        "self.latch | self.line",
+        "return self.latch | self.line & ~self.edge",
+        "return self.latch | self.line",
         "an edge is pending while its line is high",
+    ),
+    Mutation(
+        GIC,
+        "pending = self.latch | self.line & ~self.edge",
+        "pending = self.latch | self.line",
+        "an edge is signalled while its line is high",
     ),
     Mutation(
         GIC,
@@ -32,14 +38,14 @@ MUTATIONS = [
     ),
     Mutation(
         GIC,
-        "key=lambda n: self._priority(n, pe), default",
-        "default",
+        "if its_own < priority:",
+        "if highest == SPURIOUS:",
         "the lowest number first, whatever its priority",
     ),
     Mutation(
         GIC,
-        "if intid < INTIDS and not self.is_owned(intid, pe):",
-        "if intid < INTIDS:",
+        "        if not bank.owned >> intid & 1:\n            bank.active",
+        "        if True:\n            bank.active",
         "the guest ends a handler's interrupt",
     ),
     Mutation(GIC, "            bank.enabled &= keep\n", "", "an interrupt given back is enabled"),

@@ -55,8 +55,8 @@ MUTATIONS = [
     ),
     Mutation(
         VCPU,
-        "        self.core.retire()\n        size, register = ",
-        "        size, register = ",
+        "        self.core.retire()\n        write, size, ",
+        "        write, size, ",
         "an UART access is repeated for ever",
     ),
     Mutation(
@@ -79,8 +79,31 @@ MUTATIONS = [
     ),
     # -- hypercalls, traps, delivery
     Mutation(
-        VCPU, "                self.x[0] = result\n", "                pass\n", "SMC: no answer"
+        VCPU,
+        "                    call[1] += cost\n",
+        "",
+        "the time of a hypercall is before its exit",
     ),
+    Mutation(
+        VCPU,
+        "                    irq[0]\n                    or sdei.requested\n",
+        "                    sdei.requested\n",
+        "an interrupt that a device access raises waits for the end of a run",
+        survives="the clock ends the run in front of the next block, only slower",
+    ),
+    Mutation(
+        VCPU,
+        "                    or sdei.requested\n",
+        "",
+        "an event that a device access raises waits for the next exit",
+    ),
+    Mutation(
+        VCPU,
+        "                    or (apf and apf.vcpus[number].requested)\n",
+        "",
+        "a page that waits for the mailbox is told of at another exit than a device's",
+    ),
+    Mutation(VCPU, "            self.x[0] = result\n", "            pass\n", "SMC: no answer"),
     Mutation(
         VCPU,
         "while sdei.requested and not self.waiting and not vm.leaving:",
@@ -280,8 +303,8 @@ MUTATIONS = [
     # -- turns and deadlines
     Mutation(
         SCHEDULER,
-        "min(limit, vm.deadline - vm.skipped)",
-        "min(limit, vm.deadline)",
+        "min(target, vm.deadline - vm.skipped)",
+        "min(target, vm.deadline)",
         "a run goes past a timer by the time that was skipped",
     ),
     Mutation(
@@ -329,8 +352,8 @@ MUTATIONS = [
     ),
     Mutation(
         VM,
-        "default=None)\n        if self.deadline is not None:\n",
-        "default=None)\n        if False:\n",
+        "            self.current.core.stop_by(time - self.skipped)\n",
+        "",
         "a timer set during a run is late",
     ),
     Mutation(

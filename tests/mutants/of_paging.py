@@ -30,8 +30,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "if not waits and answer.reason is not Reason.IN_FLIGHT:",
-        "if not waits:",
+        "0 if waits or reason is _IN_FLIGHT else costs.queue",
+        "0 if waits else costs.queue",
         "a page in flight is queued again",
     ),
     Mutation(
@@ -42,8 +42,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "vcpu.stall(Activity.BLOCKED, self.gfn(page))",
-        "vcpu.stall(Activity.HALTED, self.gfn(page))",
+        "vcpu.stall(Activity.BLOCKED, gfn)",
+        "vcpu.stall(Activity.HALTED, gfn)",
         "a vCPU that waits for a page takes interrupts",
     ),
     Mutation(
@@ -60,14 +60,14 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "            self._vm.spend(vcpu, costs.inject)\n            vcpu.must_enter = True\n",
-        "            self._vm.spend(vcpu, costs.inject)\n",
+        "            vm.spend(vcpu, cost + costs.inject)\n            vcpu.must_enter = True\n",
+        "            vm.spend(vcpu, cost + costs.inject)\n",
         "an interrupt that tells of a page waits for the next exit",
     ),
     Mutation(
         PAGING,
-        "            self._vm.spend(vcpu, costs.inject)\n",
-        "            pass\n",
+        "            vm.spend(vcpu, cost + costs.inject)\n",
+        "            vm.spend(vcpu, cost)\n",
         "telling the guest costs nothing",
     ),
     # -- fetching
@@ -82,7 +82,7 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "        self.states[page] = PageState.FETCHING\n",
+        "        self.states[page] = _FETCHING\n",
         "",
         "a page is fetched twice",
     ),
@@ -185,12 +185,12 @@ MUTATIONS = [
     # -- the host's own accesses
     Mutation(
         PAGING,
-        "                self.fetch(page, self._vm.current.number, self._costs.worker)\n",
-        "                pass\n",
+        "self.fetch(offset >> PAGE_SHIFT, self._vm.current.number, self._costs.worker)",
+        "pass",
         "the page of an absent mailbox is never fetched",
     ),
     Mutation(
-        PAGING, "append((ipa % PAGE, data))", "append((0, data))", "a late word goes to the start"
+        PAGING, "append((ipa % PAGE, value", "append((0, value", "a late word goes to the start"
     ),
     Mutation(
         PAGING,
@@ -200,9 +200,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "        self._vm.memory.view[offset : offset + 4] = data\n"
-        "        self._stage2.mark_dirty((page,))\n",
-        "        self._vm.memory.view[offset : offset + 4] = data\n",
+        "        memory.words[offset >> 2] = value\n        self._stage2.mark_dirty((page,))\n",
+        "        memory.words[offset >> 2] = value\n",
         "what the hypervisor writes is not logged",
     ),
     # -- state
@@ -226,7 +225,7 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "writable=states[page] != PageState.ZERO",
+        "writable=states[page] != _ZERO",
         "writable=True",
         "after a load a zero page takes writes",
     ),
@@ -288,7 +287,7 @@ MUTATIONS = [
     ),
     Mutation(
         VM,
-        "vcpu.account.charge(Activity.OVERHEAD,",
+        "vcpu.account.charge(_OVERHEAD,",
         "vcpu.account.charge(Activity.BLOCKED,",
         "the host's work passes for waiting",
     ),
@@ -312,8 +311,8 @@ MUTATIONS = [
     ),
     Mutation(
         VCPU,
-        "Activity.RUN if self is self.vm.current else Activity.READY",
-        "Activity.RUN",
+        "_RUN if self is self.vm.current else Activity.READY",
+        "_RUN",
         "whoever could run does, in the books",
     ),
     Mutation(
@@ -331,7 +330,7 @@ MUTATIONS = [
     # -- who can go on
     Mutation(
         VCPU,
-        "if not self.on or self._stall is Activity.BLOCKED:",
+        "if not self.on or self._stall is _BLOCKED:",
         "if not self.on:",
         "a kick ends a wait for a page that is not there",
     ),

@@ -56,7 +56,9 @@ MUTATIONS: list[Mutation] = [
 MORE_TESTS = {
     "abi": ["sdei"],
     "apf": ["machine/test_apf.py"],
-    "cpu": [f"machine/test_{name}.py" for name in ("interrupts", "vcpus", "probes", "clocks")],
+    "cpu": [
+        f"machine/test_{name}.py" for name in ("interrupts", "vcpus", "probes", "clocks", "uart")
+    ],
     "machine": ["guests/test_kernel.py"],
 }
 # Which of them come first: those with the file's name in theirs, or with one of these words.
@@ -68,6 +70,7 @@ KNOWN_BY = {
     "engine": ("protocol",),
     "faults": ("protocol",),
     "gic": ("gicv2", "gicv3", "interrupts"),
+    "hooks": ("interrupts", "index", "timer", "uart"),
     "latency": ("paging",),
     "memory": ("paging", "bad_input"),
     "paging": ("paging", "apf"),
