@@ -241,7 +241,7 @@ class Core:
         self.standing_at = -1
         """No breakpoint stops at this index: that is where we come from."""
         self._until = _NEVER
-        self._exact = (0, 0)
+        self._exact: tuple[int, int] | None = None
         self._skipped = array("Q", (0,))
         self._hypercall = handler.hypercall_exit(self)
         self._device = handler.device_exit(self)
@@ -521,9 +521,10 @@ class Core:
         there has to go, before and after. The end never lies on a page's end: there Unicorn looks
         at both pages, and the guest may have left the one it comes from for good.
         """
-        self._exact = (start, start + size)
-        self._forget_exact()
-        self._run_counted(start, start + size, size)
+        end = start + size
+        self._forget(start, end)
+        self._exact = start, end
+        self._run_counted(start, end, size)
         self._forget_exact()
 
     def _run_counted(self, start: int, until: int, size: int) -> None:
@@ -534,7 +535,11 @@ class Core:
 
     def _forget_exact(self) -> None:
         """Remove the cached blocks of an exact run, while its addresses mean the same."""
-        start, end = self._exact
+        if self._exact:
+            self._forget(*self._exact)
+            self._exact = None
+
+    def _forget(self, start: int, end: int) -> None:
         # An error means that nothing can be translated there: the fetch will fault.
         uclib.uc_ctl(self._handle, _REMOVE_CACHE, ctypes.c_uint64(start), ctypes.c_uint64(end))
 

@@ -120,7 +120,9 @@ class Recording:
         return self._known + len(self._again)
 
     def _know(self, happened: int) -> None:
-        self._known, self._again = happened, Trace()
+        self._known = happened
+        if self._again:
+            self._again = Trace()
 
     @property
     def at_end(self) -> bool:

@@ -231,8 +231,8 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "        self._run_counted(start, start + size, size)\n        self._forget_exact()\n",
-        "        self._run_counted(start, start + size, size)\n",
+        "        self._run_counted(start, end, size)\n        self._forget_exact()\n",
+        "        self._run_counted(start, end, size)\n",
         "a cut block stays where a breakpoint ended it",
         survives="Unicorn itself forgets what ends at the address it was told to stop at",
     ),
