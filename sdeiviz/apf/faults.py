@@ -84,7 +84,9 @@ class Faults:
         answer = self._answer(state, gfn, pstate, syndrome)
         state.counters.count(answer)
         state.halted = answer.decision is _HALT
-        self.emit(("PageFault", vcpu, gfn, answer.token, str(answer.decision), str(answer.reason)))
+        self.emit(
+            ("PageFault", vcpu, gfn, answer.token, answer.decision._value_, answer.reason._value_)
+        )
         return answer
 
     def _answer(self, state: VcpuApf, gfn: int, pstate: int, syndrome: int) -> Answer:
@@ -288,7 +290,7 @@ class Faults:
 
 
 def _mailbox_words(*, separate: bool) -> dict[Notification, tuple[tuple[int, int], ...]]:
-    """Return where a notification's token and reason stand, as (offset, value of reason).
+    """Return for each notification where its token and reason stand: (offset, value of reason).
 
     The token, whose value is 0 here, comes first: that is the order of writing.
     """

@@ -22,9 +22,6 @@ class Decision(StrEnum):
     """It tries again at once."""
 
 
-_WAIT: Final = Decision.WAIT
-
-
 class Reason(StrEnum):
     """Why the guest was not told of a missing page, in the order in which it is found out."""
 
@@ -56,6 +53,11 @@ class Reason(StrEnum):
     """The event is disabled, or another is pending."""
 
 
+# Looking up a member of an enumeration takes longer than it looks.
+_WAIT: Final = Decision.WAIT
+_ENABLED: Final = int(Control.ENABLED)
+
+
 class Answer(NamedTuple):
     """How a fault is answered."""
 
@@ -81,9 +83,6 @@ class Work(NamedTuple):
         return self.token == WAKE_ALL
 
 
-_ENABLED: Final = int(Control.ENABLED)
-
-
 @dataclass(slots=True)
 class Counters:
     """How often what became of a fault, on one vCPU."""
@@ -98,9 +97,9 @@ class Counters:
         """Count one fault."""
         self.faults += 1
         if answer.decision is _WAIT:
-            self.synchronous[str(answer.reason)] += 1
+            self.synchronous[answer.reason._value_] += 1
         else:
-            self.asynchronous[str(answer.decision)] += 1
+            self.asynchronous[answer.decision._value_] += 1
 
 
 @dataclass(slots=True)

@@ -55,9 +55,9 @@ HYPERCALL: Final = 13
 DEVICE: Final = 14
 EXCEPTION: Final = 15
 SKIPPED_AT: Final = 16
-"""Address of the nanoseconds skipped, u64; 0 where EL1's reading of the time is a call too."""
+"""Address of the nanoseconds skipped, u64."""
 TICK: Final = 17
-"""Nanoseconds."""
+"""Nanoseconds; 0 where EL1's reading of the time is a call too."""
 PC_AT: Final = 18
 MODE_AT: Final = 19
 HPFAR_AT: Final = 20

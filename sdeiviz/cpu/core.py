@@ -20,6 +20,7 @@ from unicorn.unicorn_const import (
     UC_CTL_TB_REMOVE_CACHE,
     UC_CTL_TLB_FLUSH,
     UC_PROT_ALL,
+    UC_PROT_EXEC,
     UC_PROT_READ,
 )
 from unicorn.unicorn_py3.unicorn import uclib
@@ -230,7 +231,8 @@ class Core:
         self.index_word = self._state[clk.INDEX : clk.INDEX + 1]
         """Holds the index."""
         self.call_words = self._state[clk.CALL : clk.CALL + clk.CALL_WORDS]
-        """Of the HVC being handled: index, time, PC behind it, and x0 to x5."""
+        """Of the HVC being handled: index, time, PC behind it, and x0 to x5. The handler may
+        correct the time."""
         self.irq_word = self._state[clk.IRQ : clk.IRQ + 1]
         """Holds `irq`."""
         self._end: End | None = None
@@ -242,7 +244,7 @@ class Core:
         """No breakpoint stops at this index: that is where we come from."""
         self._until = _NEVER
         self._exact: tuple[int, int] | None = None
-        self._skipped = array("Q", (0,))
+        self.tell_time(array("Q", (0,)), 0)
         self._hypercall = handler.hypercall_exit(self)
         self._device = handler.device_exit(self)
         self.clock.attach(
@@ -412,12 +414,11 @@ class Core:
         skipped
             One word: nanoseconds to add to the index.
         tick
-            Nanoseconds of a tick of the system counter.
+            Nanoseconds of a tick of the system counter; 0: every reading is an exit.
         """
         self._skipped = skipped
-        if not self.copies_registers:
-            self._state[clk.SKIPPED_AT] = skipped.buffer_info()[0]
-            self._state[clk.TICK] = tick
+        self._state[clk.SKIPPED_AT] = skipped.buffer_info()[0]
+        self._state[clk.TICK] = 0 if self.copies_registers else tick
 
     @property
     def index(self) -> int:
@@ -495,8 +496,9 @@ class Core:
         """Bring the target of a run forward; for handlers."""
         state = self._state
         if index < state[clk.TARGET]:
-            state[clk.TARGET] = index = index if index > 0 else 0
-            state[clk.LIMIT] = 0 if state[clk.IRQ] or state[clk.INTERRUPT] else index
+            state[clk.TARGET] = target = index if index > 0 else 0
+            # As `_set_limit` does; what the host's work costs comes here at every exit.
+            state[clk.LIMIT] = 0 if state[clk.IRQ] or state[clk.INTERRUPT] else target
 
     @property
     def irq(self) -> bool:
@@ -585,18 +587,10 @@ class Core:
 
     def _on_exception(self, uc: Any, number: int) -> None:
         try:
-            if number == _HVC and self._state[clk.PLAIN]:
-                self._note_call()
-                self._hypercall()
-                return
-            if number == _DATA_ABORT and self._state[clk.PLAIN]:
-                if self.clock.kind == "python":
-                    self.settle()
-                    word = self.read_word(self._pc[0])
-                    if word is not None and self._device(word):
-                        return
-            elif self.copies_registers:
+            if self.copies_registers:
                 self._pull()
+            elif number == _DATA_ABORT and self._device_answers():
+                return
             if self._until != _NEVER:
                 # One exit is enough for an exact run: from here the address to stop at could be
                 # reached by a branch.
@@ -629,6 +623,14 @@ class Core:
         finally:
             if self.copies_registers:
                 self._push()
+
+    def _device_answers(self) -> bool:
+        """Take the short way to a device, where the native hook has not tried it before."""
+        if self.clock.kind != "python" or not self._state[clk.PLAIN] or self._target_el[0] != 2:
+            return False
+        self.settle()
+        word = self.read_word(self._pc[0])
+        return word is not None and self._device(word)
 
     def _note_call(self) -> None:
         index = self.index
@@ -842,17 +844,20 @@ class Core:
         return read_cp(self._uc, register)
 
     def translate(self, address: int) -> int | None:
-        """Return where the guest's translation leads an address now, None where nowhere."""
+        """Return where the guest's translation leads a load now, None where nowhere."""
+        return self._translate(address, UC_PROT_READ)
+
+    def _translate(self, address: int, access: int) -> int | None:
         if not self._system["sctlr_el1"][0] & 1:
             return address
         status = uclib.uc_vmem_translate(
-            self._handle, ctypes.c_uint64(address), UC_PROT_READ, self._physical_at
+            self._handle, ctypes.c_uint64(address), access, self._physical_at
         )
         return None if status else self._physical.value
 
     def read_word(self, address: int) -> int | None:
-        """Return the instruction word at a virtual address, None where there is no memory."""
-        physical = self.translate(address)
+        """Return the instruction at a virtual address, None where nothing can be executed."""
+        physical = self._translate(address, UC_PROT_EXEC)
         if physical is None:
             return None
         for base, end, read in self._readers:

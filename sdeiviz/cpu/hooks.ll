@@ -1,6 +1,9 @@
-; The hooks of a core as machine code: see `clock`, which compiles them and has them in Python too.
+; The hooks of a core as machine code, compiled by clock.py. In Python, @block is Clock._python_block,
+; @exception is Core._on_exception, @read and @write are Core._on_counter, and what they call has the
+; names that it has here.
+;
 ; %state is the clock's words. A word in capitals is the number of one of them, or the address of a
-; function of Unicorn's.
+; function of Unicorn's. An address among the words may be null, but not while PLAIN is set.
 
 ; -- a block begins
 
@@ -103,7 +106,7 @@ fetch:
   %pc = load i64, ptr %pc_at
   %physical_at = alloca i64
   %translate = inttoptr i64 TRANSLATE to ptr
-  %error = call i32 %translate(ptr %uc, i64 %pc, i32 1, ptr %physical_at)
+  %error = call i32 %translate(ptr %uc, i64 %pc, i32 4, ptr %physical_at)  ; to execute
   %physical = load i64, ptr %physical_at
   %offset = sub i64 %physical, %ram_base
   %readable = icmp ult i64 %offset, %ram_size
@@ -113,7 +116,7 @@ fetch:
 ask:
   %ram_at_at = getelementptr i64, ptr %state, i64 RAM_AT
   %ram_at = load ptr, ptr %ram_at_at
-  %in_word = and i64 %offset, -4  ; the last word of RAM too
+  %in_word = and i64 %offset, -4  ; a PC between two words is refused later; stay within RAM
   %word_at = getelementptr i8, ptr %ram_at, i64 %in_word
   %word = load i32, ptr %word_at
   call void @settle(i64 %pc, ptr %state)
@@ -130,8 +133,6 @@ other:
   ret void
 }
 
-@nothing = internal constant i64 0
-
 define internal void @note_call(ptr %state) {
   ; As Core._note_call does
   %index = load i64, ptr %state
@@ -139,9 +140,7 @@ define internal void @note_call(ptr %state) {
   store i64 %index, ptr %index_to
   %skipped_at_at = getelementptr i64, ptr %state, i64 SKIPPED_AT
   %skipped_at = load ptr, ptr %skipped_at_at
-  %unknown = icmp eq ptr %skipped_at, null
-  %known_at = select i1 %unknown, ptr @nothing, ptr %skipped_at
-  %skipped = load i64, ptr %known_at
+  %skipped = load i64, ptr %skipped_at
   %time = add i64 %index, %skipped
   %time_to = getelementptr i64, ptr %index_to, i64 1
   store i64 %time, ptr %time_to
@@ -228,9 +227,9 @@ define internal i1 @tell_time(ptr %uc, i32 %number, ptr %register, ptr %state) {
   %crm_0 = icmp eq i32 %crm, 0
   %op2_less_1 = sub i32 %op2, 1
   %op2_1_or_2 = icmp ult i32 %op2_less_1, 2
-  %skipped_at_at = getelementptr i64, ptr %state, i64 SKIPPED_AT
-  %skipped_at = load ptr, ptr %skipped_at_at
-  %known = icmp ne ptr %skipped_at, null
+  %tick_at = getelementptr i64, ptr %state, i64 TICK
+  %tick = load i64, ptr %tick_at
+  %known = icmp ne i64 %tick, 0
   %counter = and i1 %crm_0, %op2_1_or_2
   %ours = and i1 %counter, %known
   br i1 %ours, label %level, label %no
@@ -254,10 +253,10 @@ tell:
   %bytes = sub i64 %end, %pc
   %ahead = ashr i64 %bytes, 2
   %here = sub i64 %index, %ahead
+  %skipped_at_at = getelementptr i64, ptr %state, i64 SKIPPED_AT
+  %skipped_at = load ptr, ptr %skipped_at_at
   %skipped = load i64, ptr %skipped_at
   %time = add i64 %here, %skipped
-  %tick_at = getelementptr i64, ptr %state, i64 TICK
-  %tick = load i64, ptr %tick_at
   %ticks = udiv i64 %time, %tick
   %value_at = alloca i64
   store i64 %ticks, ptr %value_at

@@ -18,7 +18,7 @@ from sdeiviz.errors import Error
 from sdeiviz.experiment.parameters import Case, Migration, Parameters
 from sdeiviz.machine import Paging, Stop, VirtualMachine
 from sdeiviz.machine.memory import PAGE
-from sdeiviz.trace import AT, TraceSink
+from sdeiviz.trace import AT, TraceSink, time_of_call
 
 NEVER: Final = 600_000_000_000
 """Ten minutes of virtual time."""
@@ -171,9 +171,6 @@ def bound(faulting: int, computing: int) -> float:
     return faulting / computing
 
 
-_time_of_call: Final = struct.Struct("=8xQ").unpack_from
-
-
 @dataclass(slots=True)
 class FaultTimes:
     """A trace that keeps nothing but how long pages took to come: eight bytes for each."""
@@ -197,7 +194,7 @@ class FaultTimes:
             if since is not None:
                 self.nanoseconds.append(self._now - since)
         elif name == "HVC":
-            (self._now,) = _time_of_call(record[2])
+            self._now = time_of_call(record[2])
 
     def summary(self, start: int = 0) -> tuple[int, ...]:
         """Return mean, median and 99th percentile of all but the first so many."""

@@ -95,7 +95,7 @@ class Bank:
     @property
     def forwarded(self) -> int:
         """What may go on to a PE."""
-        pending = self.latch | self.line & ~self.edge
+        pending = self.latch | self.line & ~self.edge  # a call less, here where most time goes
         return pending & self.enabled & ~(self.active | self.owned)
 
     def save(self) -> dict[str, Any]:
@@ -462,7 +462,7 @@ class Gic(ABC):
             waiting &= private.group | shared.group
         if not groups & 2:
             waiting &= ~(private.group | shared.group)
-        highest, priority = SPURIOUS, IDLE + 1
+        highest, priority = SPURIOUS, IDLE + 1  # lower than any
         while waiting:
             intid = (waiting & -waiting).bit_length() - 1
             its_own = (private if intid < 32 else shared).priority[intid]

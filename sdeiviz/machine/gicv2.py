@@ -136,7 +136,7 @@ class Gic2(Gic):
         return self._read_interrupts(pe, offset, size, range(INTIDS))
 
     def _write_distributor(self, pe: int, offset: int, size: int, value: int) -> None:
-        if offset == Gicd.SGIR and size == 4:
+        if offset == Gicd.SGIR and size == 4:  # first: the most frequent one
             self._generate(pe, value)
         elif Gicd.ITARGETSR + 32 <= offset < Gicd.ITARGETSR + INTIDS:
             first = offset - Gicd.ITARGETSR

@@ -33,7 +33,7 @@ class PageState(IntEnum):
 
 
 NOT_HERE: Final = (PageState.ABSENT, PageState.FETCHING)
-"""Where a page's content is elsewhere."""
+"""States of a page whose content is elsewhere."""
 _FEW: Final = 8
 """Pages."""
 
@@ -112,8 +112,8 @@ class GuestMemory:
     def place(self, first: int, data: bytes | memoryview) -> None:
         """Put whole pages in place, from the one with that number on.
 
-        Other threads go on meanwhile, for memory that is touched for the first time takes long;
-        a single page is put in place in less time.
+        Other threads go on meanwhile, for memory that is touched for the first time takes long; for
+        a single page that is not worth it.
 
         Raises
         ------

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from sdeiviz.machine.vm import VirtualMachine
 
 # Looking up a member of an enumeration takes longer than it looks.
-_PRESENT, _ABSENT, _FETCHING, _ZERO = PageState
+_PRESENT: Final = PageState.PRESENT
+_ABSENT: Final = PageState.ABSENT
+_FETCHING: Final = PageState.FETCHING
+_ZERO: Final = PageState.ZERO
 _WAIT: Final = Decision.WAIT
 _HALT: Final = Decision.HALT
 _RETRY: Final = Decision.RETRY
@@ -216,19 +219,19 @@ class Pager:
         waits = decision is _WAIT
         if self.states[page] == _ABSENT:
             self.fetch(page, vcpu.number, None if waits else costs.worker)
-        cost = 0 if waits or reason is _IN_FLIGHT else costs.queue
+        queue = 0 if reason is _IN_FLIGHT else costs.queue
         if waits:
             vm.spend(vcpu, costs.block)
             self._waiters.setdefault(page, []).append(vcpu.number)
             vcpu.stall(Activity.BLOCKED, gfn)
         elif decision is _HALT:
-            vm.spend(vcpu, cost)
+            vm.spend(vcpu, queue)
             vcpu.stall(Activity.HALTED, gfn)
         elif decision is _RETRY:
-            vm.spend(vcpu, cost + max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
+            vm.spend(vcpu, queue + max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
             vm.scheduler.end_turn()
         else:
-            vm.spend(vcpu, cost + costs.inject)
+            vm.spend(vcpu, queue + costs.inject)
             vcpu.must_enter = True
         if decision is not _RETRY:
             self._watch_progress(vcpu)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 _ZEROS: Final = memoryview(array("Q", bytes(3 * 8)))
+# Looking up a member of an enumeration takes longer than it looks.
 _BLOCKED: Final = Activity.BLOCKED
 _RUN: Final = Activity.RUN
 
@@ -176,14 +177,16 @@ class Vcpu:
         x, call, paging = core.x, core.call_words, vm.paging
         w0 = x[:1].cast("B").cast("I")
         cost = paging.costs.exit if paging else 0
-        others = self._other_results = x[1:1] if vm.profile.preserve_x1_to_x3 else x[1:4]
+        others = x[1:1] if vm.profile.preserve_x1_to_x3 else x[1:4]
+        self._other_results = others
+        """x1 to x3, which an answer clears; none of them where the profile keeps them."""
         zeros, routes = _ZEROS[: len(others)], vm.hypercalls.routes
 
         def hypercall() -> None:
             try:
                 if cost:
                     vm.spend(self, cost)
-                    call[1] += cost
+                    call[1] += cost  # it was dated before the exit was paid for
                 emit = self.emit
                 emit(("HVC", number, call.tobytes()))
                 try:
@@ -248,7 +251,8 @@ class Vcpu:
         """Before the guest goes on: answer KVM_REQ_SDEI, as KVM does (patch 12), and take an IRQ.
 
         An event beats an interrupt (DEN0054C 4.3): its handler runs with IRQs masked. Before both,
-        pages that have arrived are told: one may take its page-not-present back.
+        pages that have arrived are told: one may take its page-not-present back. An access to a
+        device comes here only if one of these is wanted (`device_exit`).
         """
         self.must_enter = False
         if self.vm.apf:

@@ -70,7 +70,9 @@ _SHORT_RUN: Final = 20_000
 """Instructions that need no watchdog."""
 _GICS: Final = {2: MOST_PES, 3: 32}
 """Versions of the interrupt controller, and how many vCPUs a machine with it may have."""
+# Looking up a member of an enumeration takes longer than it looks.
 _OVERHEAD: Final = Activity.OVERHEAD
+_RUN: Final = Activity.RUN
 _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
 """What exits besides where there are several: what a vCPU tells all others."""
 _GIC3: Final = HCR_TID3
@@ -646,7 +648,7 @@ class VirtualMachine:
             self.alarm = None
         if self.pager:
             self.pager.expire(time)
-            time = self.time
+            time = self.time  # mapping pages takes some
         self.one_shot.expire(time)
         for vcpu in self.vcpus:
             if vcpu.timer_due is not None and time >= vcpu.timer_due:
@@ -670,7 +672,7 @@ class VirtualMachine:
         """Let the host work for a vCPU: the guest does not execute, and time goes on."""
         current = self.scheduler.current
         vcpu.account.charge(_OVERHEAD, nanoseconds)
-        if current is not vcpu and current.account.activity is Activity.RUN:
+        if current is not vcpu and current.account.activity is _RUN:
             current.account.charge(Activity.READY, nanoseconds)
         self.skipped_word[0] += nanoseconds
         if self.deadline is not None:

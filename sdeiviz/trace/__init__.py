@@ -36,7 +36,7 @@ from sdeiviz.trace.events import (
     is_sdei,
 )
 from sdeiviz.trace.jsonl import TraceError, dump, load
-from sdeiviz.trace.record import AT, Reader, Record, Trace, TraceSink
+from sdeiviz.trace.record import AT, Reader, Record, Trace, TraceSink, time_of_call
 
 __all__ = [
     "AT",
@@ -80,4 +80,5 @@ __all__ = [
     "dump",
     "is_sdei",
     "load",
+    "time_of_call",
 ]

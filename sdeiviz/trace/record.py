@@ -35,6 +35,15 @@ bytes. Most frequent of all are a hypercall, which brings its own stamp, and the
 """
 
 
+_CALL: Final = struct.Struct("=9Q")
+_TIME_OF_CALL: Final = struct.Struct("=8xQ")
+
+
+def time_of_call(words: bytes) -> int:
+    """Return the virtual time of a hypercall's nine words."""
+    return int(_TIME_OF_CALL.unpack_from(words)[0])
+
+
 class TraceSink(Protocol):
     """Takes records as they come."""
 
@@ -77,7 +86,7 @@ class Reader:
         for name in values:
             if name == "HVC":
                 vcpu, words = next(values), next(values)
-                index, time, after, x0, *arguments = struct.unpack("=9Q", words)
+                index, time, after, x0, *arguments = _CALL.unpack(words)
                 function = x0 & 0xFFFF_FFFF
                 call = Hypercall(index, time, vcpu, "HVC", after - 4, function, tuple(arguments))
                 events.append(call)

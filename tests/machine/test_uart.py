@@ -5,10 +5,11 @@ import re
 import pytest
 
 from sdeiviz import Session, VirtualMachine
+from sdeiviz.abi import esr
 from sdeiviz.machine import StopReason
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.trace import Console, ExceptionTaken, ExternalAbort
-from tests.machine.guest import UART, Guest, everything, guest
+from tests.machine.guest import EL1_WRITES, PXN, UART, Guest, everything, guest
 from tests.machine.machines import SMP
 
 ALL_ONES = (1 << 64) - 1
@@ -330,6 +331,34 @@ def test_el0_may_use_the_uart_where_stage_1_lets_it() -> None:
     vm.vcpus[0].x[1] = UART
     vm.run()
     assert (vm.console, vm.vcpus[0].x[2]) == ("u", ALL_ONES - 15)
+
+
+@pytest.mark.parametrize("clock", ["native", "python"])
+@pytest.mark.parametrize("step", [1, 1000])
+def test_the_base_is_written_back_where_code_can_be_executed_and_not_read(
+    clock: str, step: int
+) -> None:
+    made = guest("""
+        ldr x9, =vectors
+        msr vbar_el1, x9
+        ldr x2, =UART + 0xfe0
+        mmu_on
+        enter 0, user
+        all_vectors end
+    end:
+        off
+        .align 12
+    user:
+        ldr w3, [x2, #4]!
+        ldr w4, [x2], #8
+        svc #0
+    """)
+    vm = made.vm({made["user"]: EL1_WRITES | PXN}, clock=clock)
+    while not vm.stopped:
+        vm.run(step)
+    assert [*vm.vcpus[0].x[2:5]] == [UART + 0xFEC, 0x10, 0x10]
+    taken = [e for e in vm.trace if isinstance(e, ExceptionTaken)]
+    assert [e.syndrome >> 26 for e in taken] == [esr.Class.SVC]
 
 
 def test_a_table_walk_that_leads_nowhere() -> None:

@@ -147,15 +147,9 @@ MUTATIONS = [
     ),
     Mutation(
         CORE,
-        "self._note_call()\n                self._hypercall()\n                return\n",
-        "self._hypercall()\n                return\n",
-        "python: the trace has no hypercall's registers",
-    ),
-    Mutation(
-        CORE,
         "self._note_call()\n                self._hypercall()\n            else:\n",
         "self._hypercall()\n            else:\n",
-        "a hypercall that is stepped to has the registers of the last one",
+        "python, and stepped to: a hypercall has the registers of the last one",
     ),
     Mutation(
         HOOKS,

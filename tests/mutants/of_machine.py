@@ -80,8 +80,8 @@ MUTATIONS = [
     # -- hypercalls, traps, delivery
     Mutation(
         VCPU,
-        "                    call[1] += cost\n",
-        "",
+        "call[1] += cost",
+        "pass",
         "the time of a hypercall is before its exit",
     ),
     Mutation(

@@ -30,8 +30,8 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "0 if waits or reason is _IN_FLIGHT else costs.queue",
-        "0 if waits else costs.queue",
+        "0 if reason is _IN_FLIGHT else costs.queue",
+        "costs.queue",
         "a page in flight is queued again",
     ),
     Mutation(
@@ -60,14 +60,14 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "            vm.spend(vcpu, cost + costs.inject)\n            vcpu.must_enter = True\n",
-        "            vm.spend(vcpu, cost + costs.inject)\n",
+        "            vm.spend(vcpu, queue + costs.inject)\n            vcpu.must_enter = True\n",
+        "            vm.spend(vcpu, queue + costs.inject)\n",
         "an interrupt that tells of a page waits for the next exit",
     ),
     Mutation(
         PAGING,
-        "            vm.spend(vcpu, cost + costs.inject)\n",
-        "            vm.spend(vcpu, cost)\n",
+        "            vm.spend(vcpu, queue + costs.inject)\n",
+        "            vm.spend(vcpu, queue)\n",
         "telling the guest costs nothing",
     ),
     # -- fetching
@@ -293,7 +293,7 @@ MUTATIONS = [
     ),
     Mutation(
         VM,
-        "if current is not vcpu and current.account.activity is Activity.RUN:",
+        "if current is not vcpu and current.account.activity is _RUN:",
         "if False:",
         "one vCPU runs while the host works for another",
     ),
