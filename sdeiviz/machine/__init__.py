@@ -8,8 +8,9 @@ from sdeiviz.machine.costs import Costs
 from sdeiviz.machine.memory import GuestMemory, GuestMemoryError, PageAbsent, PageState
 from sdeiviz.machine.paging import Paging
 from sdeiviz.machine.state import VmState
+from sdeiviz.machine.stops import Stop, StopReason
 from sdeiviz.machine.vcpu import Vcpu
-from sdeiviz.machine.vm import Stop, StopReason, VirtualMachine
+from sdeiviz.machine.vm import VirtualMachine
 
 __all__ = [
     "Costs",

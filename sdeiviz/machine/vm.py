@@ -14,8 +14,6 @@ from _signal import signal as set_signal_handler  # type: ignore[import-not-foun
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, Literal
@@ -44,6 +42,7 @@ from sdeiviz.machine.scheduler import DEFAULT_QUANTUM, FOREVER, SHORTEST_QUANTUM
 from sdeiviz.machine.smccc import Hypercalls
 from sdeiviz.machine.stage2 import TABLES_BASE, Stage2
 from sdeiviz.machine.state import VmState
+from sdeiviz.machine.stops import Stop, StopReason
 from sdeiviz.machine.timer import NS_PER_TICK
 from sdeiviz.machine.uart import Pl011
 from sdeiviz.machine.vcpu import REGISTERS, Vcpu
@@ -77,58 +76,6 @@ _SEVERAL_VCPUS: Final = HCR_TTLB | HCR_TPU
 """What exits besides where there are several: what a vCPU tells all others."""
 _GIC3: Final = HCR_TID3
 """What exits besides with a GICv3: the question which GIC there is."""
-
-
-class StopReason(StrEnum):
-    """Why a machine stopped."""
-
-    POWER_OFF = "power-off"
-    BUDGET = "budget"
-    """The number of instructions asked for has been executed."""
-    MATCH = "match"
-    """The console shows what was waited for."""
-    BREAKPOINT = "breakpoint"
-    MOMENT = "moment"
-    """Something happened that was waited for."""
-    INTERRUPTED = "interrupted"
-    """`VirtualMachine.request_stop` was called."""
-    WFI = "wfi"
-    """The guest waits for an interrupt and nothing can end that but the host."""
-    VECTOR = "vector"
-    """An exception vector cannot be fetched."""
-    EXCEPTION_LOOP = "exception-loop"
-    """The same exception at the same PC, without end."""
-    UNSUPPORTED = "unsupported"
-    """The guest does what this core cannot: AArch32 code at EL0."""
-    PAGE = "page"
-    """Every vCPU waits for a page that only the host can place."""
-    THRASHING = "thrashing"
-    """Pages drive each other out before an instruction has all that it needs."""
-    DEFECT = "defect"
-    """The posted code would hang the host here (profile kvm-v7-literal)."""
-
-    @property
-    def final(self) -> bool:
-        """Whether the machine cannot go on."""
-        return self not in _PASSING
-
-
-_PASSING: Final = (
-    StopReason.BUDGET,
-    StopReason.MATCH,
-    StopReason.BREAKPOINT,
-    StopReason.MOMENT,
-    StopReason.INTERRUPTED,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """What `VirtualMachine.run` returns: why, in words, and at which index."""
-
-    reason: StopReason
-    detail: str
-    index: int
 
 
 class VirtualMachine:
