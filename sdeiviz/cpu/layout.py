@@ -7,9 +7,10 @@ tell the place. A place that is not unique is refused; nothing is guessed.
 """
 
 import ctypes
+import itertools
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -271,22 +272,23 @@ def find_live_state(uc: Uc, layout: Layout) -> int | None:
 
     With it registers are read and written in place, about three times faster than through a
     context. The handle of a core leads to its state within two pointers, so those are followed,
-    through /proc/self/mem, which answers a bad address with an error. The place must hold a
-    pattern written through Unicorn's interface, and hold the next pattern too. Where the first
-    core of a process had it is where the others are looked at first.
+    through /proc/self/mem, which answers a bad address with an error. The place must hold values
+    written through Unicorn's interface, and hold the next ones too. No values are used twice, and
+    only two of them are ever looked for as bytes: copies of what was read lie about, also there.
+    Where the first core of a process had its registers is where the others are looked at first.
     """
     handle = getattr(uc, "_uch", None)
     address = getattr(handle, "value", handle)
     if not isinstance(address, int) or not os.path.exists("/proc/self/mem"):
         return None
 
-    def pattern(seed: int) -> bytes:
-        values = [seed << 48 | n * 0x0101_0101 for n in range(29)]
+    def write_values() -> list[int]:
+        seed = next(_seeds) % 0xFFFF + 1
+        values = [seed << 48 | n * 0x0101_0101 for n in range(_VALUES)]
         for n, value in enumerate(values):
             uc.reg_write(x_register(n), value)
-        return struct.pack("<29Q", *values)
+        return values
 
-    first = pattern(0xFEED)
     with open("/proc/self/mem", "rb", buffering=0) as memory:
 
         def read(at: int, size: int) -> bytes:
@@ -295,32 +297,38 @@ def find_live_state(uc: Uc, layout: Layout) -> int | None:
             except (OSError, OverflowError):
                 return b""
 
-        pointers = [p for (p,) in struct.iter_unpack("<Q", read(address, 4096))]
-
-        def look(words: Iterable[int], size: int) -> dict[int, tuple[int, int]]:
-            """Map each address that holds the pattern to how it was reached."""
+        def search(words: Container[int], size: int) -> dict[int, tuple[int, int]]:
+            """Map each address that follows the registers to how it was reached."""
+            first_two = struct.pack("<2Q", *write_values()[:2])
+            # Now, as the first write to a core makes its state.
+            handle_words = read(address, 8 * _HANDLE_WORDS)
+            pointers = [p for (p,) in struct.iter_unpack("<Q", handle_words)]
             found = {}
-            for word in words:
-                pointer = pointers[word]
-                at = read(pointer, size).find(first) if 1 << 16 < pointer < 1 << 47 else -1
-                if at >= 0:
-                    found[pointer + at] = (word, at)
-            return found
+            for word, pointer in enumerate(pointers):
+                if word not in words:
+                    continue
+                block = read(pointer, size) if 1 << 16 < pointer < 1 << 47 else b""
+                at = block.find(first_two)
+                while at >= 0:
+                    found[pointer + at] = word, at
+                    at = block.find(first_two, at + 1)
+            expected = struct.pack(f"<{_VALUES}Q", *write_values())
+            return {p: way for p, way in found.items() if read(p, len(expected)) == expected}
 
-        found: dict[int, tuple[int, int]] = {}
-        if _reached:
-            found = look([_reached[0]], _reached[1] + len(first))
-        if not found:
-            found = look(range(len(pointers)), 1 << 17)
-        second = pattern(0xBEEF)
-        live = [at for at in found if read(at, len(second)) == second]
-    for n in range(29):
+        live = search([_reached[0]], _reached[1] + 8 * _VALUES) if _reached else {}
+        if len(live) != 1:
+            live = search(range(_HANDLE_WORDS), 1 << 17)
+    for n in range(_VALUES):
         uc.reg_write(x_register(n), 0)
     if len(live) != 1:
         return None
-    _reached[:] = found[live[0]]
-    return live[0] - layout.x0
+    ((place, way),) = live.items()
+    _reached[:] = way
+    return place - layout.x0
 
 
+_seeds: Final = itertools.count()
+_VALUES: Final = 29
+_HANDLE_WORDS: Final = 512
 _reached: list[int] = []
 """Word of the handle and offset behind it that led to the registers."""

@@ -66,29 +66,52 @@ def test_a_place_remembered_that_is_wrong_is_not_believed(
 
 
 class WithCopy:
-    """A core beside whose registers there is a copy of what they once were."""
+    """A core beside whose registers there is a copy of what they were, every other time."""
 
     def __init__(self) -> None:
         self.live, self.copy = (ctypes.c_uint64 * 31)(), (ctypes.c_uint64 * 31)()
         pointers = (ctypes.addressof(self.copy), ctypes.addressof(self.live))
         self._handle = (ctypes.c_uint64 * 512)(*pointers)
         self._uch = ctypes.addressof(self._handle)
+        self._written = 0
 
     def reg_write(self, register: int, value: int) -> None:
         n = register - UC_ARM64_REG_X0
         self.live[n] = value
-        if value >> 48 == 0xFEED:
+        if self._written // 29 % 2 == 0:
             self.copy[n] = value
+        self._written += 1
 
 
-def test_a_copy_of_the_registers_is_not_taken_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reached", [[], [0, 0], [1, 0]], ids=["unknown", "copy", "registers"])
+def test_a_copy_of_the_registers_is_not_taken_for_them(
+    monkeypatch: pytest.MonkeyPatch, reached: list[int]
+) -> None:
     if not os.path.exists("/proc/self/mem"):
         pytest.skip("no /proc/self/mem here: registers go through contexts")
-    monkeypatch.setattr(at, "_reached", [])
+    monkeypatch.setattr(at, "_reached", reached)
     core = WithCopy()
     found = at.find_live_state(core, at.layout())  # type: ignore[arg-type]
     assert found == ctypes.addressof(core.live) - at.layout().x0
-    assert (core.copy[28], core.live[28]) == (0xFEED << 48 | 28 * 0x0101_0101, 0)
+    assert [*core.live] == [0] * 31
+
+
+def test_a_second_copy_in_front_of_the_registers_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One pointer leads to both, and the copy comes first."""
+    if not os.path.exists("/proc/self/mem"):
+        pytest.skip("no /proc/self/mem here: registers go through contexts")
+    monkeypatch.setattr(at, "_reached", [0, 64 * 8])
+    core = WithCopy()
+    both = (ctypes.c_uint64 * 95)()
+    core.copy = (ctypes.c_uint64 * 31).from_buffer(both)
+    core.live = (ctypes.c_uint64 * 31).from_buffer(both, 64 * 8)
+    core._handle[0] = ctypes.addressof(both)
+    core._handle[1] = 0
+    found = at.find_live_state(core, at.layout())  # type: ignore[arg-type]
+    assert found == ctypes.addressof(core.live) - at.layout().x0
+    assert at._reached == [0, 64 * 8]
 
 
 def test_without_proc_registers_are_copied(uc: Uc, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -322,8 +322,20 @@ MUTATIONS = [
     ),
     Mutation(
         LAYOUT,
-        "        live = [at for at in found if read(at, len(second)) == second]\n",
-        "        live = [*found]\n",
+        "if read(p, len(expected)) == expected}",
+        "}",
         "a copy of the registers is taken for them",
+    ),
+    Mutation(
+        LAYOUT,
+        "        if len(live) != 1:\n            live = search",
+        "        if not _reached:\n            live = search",
+        "where the first core had its registers, nothing but a copy may be",
+    ),
+    Mutation(
+        LAYOUT,
+        "                    at = block.find(first_two, at + 1)\n",
+        "                    break\n",
+        "a copy in front of the registers hides them",
     ),
 ]
