@@ -322,7 +322,7 @@ print(*(f"wall time: {line}" for line in report.splitlines()[1:5]), sep="\n")
 
 # %% [markdown]
 # Run the cell again: the times differ. They are your computer's and Python's, so no claim should
-# rest on them.
+# rest on them. Even the guest's own window may differ by some ns: its pages come when they come.
 #
 # How does a real host learn of missing pages? Linux has **userfaultfd**: a thread that touches one
 # sleeps, and whoever serves the memory reads a message, puts the page there, and so wakes it.
