@@ -18,7 +18,17 @@ from sdeiviz.abi.apf import (
 )
 from sdeiviz.apf.host import Host
 from sdeiviz.apf.modes import Mode
-from sdeiviz.apf.vcpu import Answer, Decision, Reason, VcpuApf, Work
+from sdeiviz.apf.vcpu import (
+    HALT,
+    IN_FLIGHT,
+    NOTIFIED,
+    RETRY,
+    WAIT,
+    Answer,
+    Reason,
+    VcpuApf,
+    Work,
+)
 from sdeiviz.trace import Record
 
 Emit = Callable[[Record], object]
@@ -30,12 +40,7 @@ _NOT_INJECTED: Final = {
 }
 
 # Looking up a member of an enumeration takes longer than it looks.
-_WAIT: Final = Decision.WAIT
-_HALT: Final = Decision.HALT
-_RETRY: Final = Decision.RETRY
-_NOTIFIED: Final = Decision.NOTIFIED
 _NO_REASON: Final = Reason.NONE
-_IN_FLIGHT: Final = Reason.IN_FLIGHT
 _NOT_PRESENT: Final = Notification.PAGE_NOT_PRESENT
 _READY: Final = Notification.PAGE_READY
 _SEND_ALWAYS: Final = int(Control.SEND_ALWAYS)
@@ -83,7 +88,7 @@ class Faults:
         state = self.vcpus[vcpu]
         answer = self._answer(state, gfn, pstate, syndrome)
         state.counters.count(answer)
-        state.halted = answer.decision is _HALT
+        state.halted = answer.decision is HALT
         self.emit(
             ("PageFault", vcpu, gfn, answer.token, answer.decision._value_, answer.reason._value_)
         )
@@ -92,28 +97,28 @@ class Faults:
     def _answer(self, state: VcpuApf, gfn: int, pstate: int, syndrome: int) -> Answer:
         mode = self.mode
         if not mode.asynchronous:
-            return Answer(_WAIT, Reason.MODE)
+            return Answer(WAIT, Reason.MODE)
         if mode.needs_interrupts and pstate & ps.I:
-            return Answer(_WAIT, Reason.INTERRUPTS_MASKED)
+            return Answer(WAIT, Reason.INTERRUPTS_MASKED)
         reason = self._why_not_now(state, pstate)
         if reason and not mode.undeliverable_halts:
-            return Answer(_WAIT, reason)
+            return Answer(WAIT, reason)
         if gfn in state.gfns:
-            again = _HALT if mode.duplicate_halts else _RETRY
-            return Answer(again, _IN_FLIGHT)
+            again = HALT if mode.duplicate_halts else RETRY
+            return Answer(again, IN_FLIGHT)
         if state.queued >= SLOTS:
-            return Answer(_WAIT, Reason.SLOTS_FULL)
+            return Answer(WAIT, Reason.SLOTS_FULL)
         token = self._new_token(state)
         if not reason:
             reason = self._notify(state, token)
         if not reason:
-            answer = Answer(_NOTIFIED, token=token)
+            answer = Answer(NOTIFIED, token=token)
         elif mode.undeliverable_halts:
-            answer = Answer(_HALT, reason)
+            answer = Answer(HALT, reason)
         elif not mode.failure_clears_mailbox:
-            answer = Answer(_RETRY, reason)
+            answer = Answer(RETRY, reason)
         else:
-            return Answer(_WAIT, reason)
+            return Answer(WAIT, reason)
         state.gfns.add(gfn)
         state.pending.append(Work(gfn, token, syndrome, not reason))
         return answer

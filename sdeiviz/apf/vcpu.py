@@ -54,7 +54,11 @@ class Reason(StrEnum):
 
 
 # Looking up a member of an enumeration takes longer than it looks.
-_WAIT: Final = Decision.WAIT
+WAIT: Final = Decision.WAIT
+HALT: Final = Decision.HALT
+RETRY: Final = Decision.RETRY
+NOTIFIED: Final = Decision.NOTIFIED
+IN_FLIGHT: Final = Reason.IN_FLIGHT
 _ENABLED: Final = int(Control.ENABLED)
 
 
@@ -96,7 +100,7 @@ class Counters:
     def count(self, answer: Answer) -> None:
         """Count one fault."""
         self.faults += 1
-        if answer.decision is _WAIT:
+        if answer.decision is WAIT:
             self.synchronous[answer.reason._value_] += 1
         else:
             self.asynchronous[answer.decision._value_] += 1

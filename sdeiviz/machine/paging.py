@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sdeiviz.abi import esr
 from sdeiviz.abi.apf import IRQ_ONLY_DEFAULT_IRQ
-from sdeiviz.apf import AsyncPageFault, Decision, Mode, Reason, mode
+from sdeiviz.apf import AsyncPageFault, Mode, mode
+from sdeiviz.apf.vcpu import HALT, IN_FLIGHT, RETRY, WAIT
 from sdeiviz.errors import Error
 from sdeiviz.machine.accounts import Activity
 from sdeiviz.machine.costs import Costs
@@ -37,10 +38,6 @@ _PRESENT: Final = PageState.PRESENT
 _ABSENT: Final = PageState.ABSENT
 _FETCHING: Final = PageState.FETCHING
 _ZERO: Final = PageState.ZERO
-_WAIT: Final = Decision.WAIT
-_HALT: Final = Decision.HALT
-_RETRY: Final = Decision.RETRY
-_IN_FLIGHT: Final = Reason.IN_FLIGHT
 
 FEWEST_RESIDENT: Final = 16
 """Pages: an instruction may need its own, four tables' for it and for what it touches, and that."""
@@ -216,24 +213,24 @@ class Pager:
         vm, costs, gfn = self._vm, self._costs, self.gfn(page)
         vm.spend(vcpu, costs.exit + costs.lookup)
         decision, reason, _ = self._apf.fault(vcpu.number, gfn, vcpu.pstate, syndrome)
-        waits = decision is _WAIT
+        waits = decision is WAIT
         if self.states[page] == _ABSENT:
             self.fetch(page, vcpu.number, None if waits else costs.worker)
-        queue = 0 if reason is _IN_FLIGHT else costs.queue
+        queue = 0 if reason is IN_FLIGHT else costs.queue
         if waits:
             vm.spend(vcpu, costs.block)
             self._waiters.setdefault(page, []).append(vcpu.number)
             vcpu.stall(Activity.BLOCKED, gfn)
-        elif decision is _HALT:
+        elif decision is HALT:
             vm.spend(vcpu, queue)
             vcpu.stall(Activity.HALTED, gfn)
-        elif decision is _RETRY:
+        elif decision is RETRY:
             vm.spend(vcpu, queue + max(SHORTEST_RETRY - costs.exit - costs.lookup, 0))
             vm.scheduler.end_turn()
         else:
             vm.spend(vcpu, queue + costs.inject)
             vcpu.must_enter = True
-        if decision is not _RETRY:
+        if decision is not RETRY:
             self._watch_progress(vcpu)
 
     def _watch_progress(self, vcpu: "Vcpu") -> None:

@@ -65,6 +65,11 @@ def test_a_place_remembered_that_is_wrong_is_not_believed(
         assert at.find_live_state(uc, at.layout()) == right
 
 
+followed = pytest.mark.skipif(
+    not os.path.exists("/proc/self/mem"), reason="registers go through contexts here"
+)
+
+
 class WithCopy:
     """A core beside whose registers there is a copy of what they were, every other time."""
 
@@ -83,12 +88,11 @@ class WithCopy:
         self._written += 1
 
 
+@followed
 @pytest.mark.parametrize("reached", [[], [0, 0], [1, 0]], ids=["unknown", "copy", "registers"])
 def test_a_copy_of_the_registers_is_not_taken_for_them(
     monkeypatch: pytest.MonkeyPatch, reached: list[int]
 ) -> None:
-    if not os.path.exists("/proc/self/mem"):
-        pytest.skip("no /proc/self/mem here: registers go through contexts")
     monkeypatch.setattr(at, "_reached", reached)
     core = WithCopy()
     found = at.find_live_state(core, at.layout())  # type: ignore[arg-type]
@@ -96,12 +100,11 @@ def test_a_copy_of_the_registers_is_not_taken_for_them(
     assert [*core.live] == [0] * 31
 
 
+@followed
 def test_a_second_copy_in_front_of_the_registers_hides_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One pointer leads to both, and the copy comes first."""
-    if not os.path.exists("/proc/self/mem"):
-        pytest.skip("no /proc/self/mem here: registers go through contexts")
     monkeypatch.setattr(at, "_reached", [0, 64 * 8])
     core = WithCopy()
     both = (ctypes.c_uint64 * 95)()

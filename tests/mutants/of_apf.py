@@ -94,7 +94,7 @@ MUTATIONS = [
     ),
     Mutation(
         FAULTS,
-        "        state.halted = answer.decision is _HALT\n",
+        "        state.halted = answer.decision is HALT\n",
         "",
         "nobody knows who halts",
     ),

@@ -30,7 +30,7 @@ MUTATIONS = [
     ),
     Mutation(
         PAGING,
-        "0 if reason is _IN_FLIGHT else costs.queue",
+        "0 if reason is IN_FLIGHT else costs.queue",
         "costs.queue",
         "a page in flight is queued again",
     ),
